@@ -1,0 +1,348 @@
+"""Searching for resources, page by page, and knowing whether all of them came.
+
+http://hl7.org/fhir/R4/search.html: a searchset Bundle has matches, what was included with them, and
+outcomes; its total counts the matches of all pages; its link `next` leads on. Servers get each of
+these wrong, so a search is `whole` only if nothing speaks against it.
+"""
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import urlencode
+
+import httpx
+import msgspec
+from msgspec import Raw
+
+from service.errors import AuthorizationError, EhrError, UnavailableError
+from service.fhir.endpoint import Body, Endpoint
+from service.fhir.outcome import Issue, issues, status_text
+from service.fhir.patience import patiently
+
+FORM = "application/x-www-form-urlencoded"
+IDLE_PAGES = 5  # in a row that bring nothing new: the pages lead in a circle
+SMALLEST_PAGE = 10  # no server cuts answers shorter than this unasked
+
+Method = Literal["get", "post"]
+
+
+@dataclass(frozen=True)
+class Query:
+    """A search for resources of one type; ``parameters`` in the order in which they are sent."""
+
+    type: str
+    parameters: tuple[tuple[str, str], ...]
+
+    @property
+    def text(self) -> str:
+        """The parameters as they stand in an address or a form."""
+        return urlencode(self.parameters, safe=",/:|")
+
+    @property
+    def page_size(self) -> int | None:
+        """How many matches are wanted on a page, where that is said."""
+        told = next((value for name, value in self.parameters if name == "_count"), "")
+        return int(told) if told.isdecimal() else None
+
+    def in_smaller_pages(self) -> "Query":
+        """The same search, in pages that end elsewhere."""
+        size = max(1, (self.page_size or 1) * 2 // 3)
+        kept = tuple(one for one in self.parameters if one[0] != "_count")
+        return Query(self.type, (*kept, ("_count", str(size))))
+
+
+@dataclass
+class Matches:
+    """What a search brought, each resource once, as JSON on one line, by type and id.
+
+    ``included`` are those that did not match but came with matches. ``refused`` is what the server
+    said in place of an answer. ``issues`` are what it says of the search. ``mismatch`` counts the
+    matches that came more or fewer than announced; ``circles``: its pages lead to no end; ``cut``:
+    its last page is as full as it may be, and nothing says that there are no more.
+    """
+
+    found: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    included: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    nameless: list[bytes] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
+    refused: str | None = None
+    mismatch: int = 0
+    circles: bool = False
+    cut: bool = False
+    pages: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing speaks against its being all that there is."""
+        return not (self.mismatch or self.circles or self.cut or self.refused)
+
+
+class _Link(msgspec.Struct):
+    relation: str = ""
+    url: str = ""
+
+
+class _Mode(msgspec.Struct):
+    mode: str = "match"
+
+
+class _Entry(msgspec.Struct):
+    resource: Raw = Raw()
+    search: _Mode | None = None
+
+
+class _Bundle(msgspec.Struct):
+    resource_type: str = msgspec.field(name="resourceType", default="")
+    total: int | None = None
+    link: list[_Link] = []
+    entry: list[_Entry] = []
+
+    def address(self, relation: str) -> str | None:
+        """Where a link leads."""
+        return next((link.url for link in self.link if link.relation == relation), None)
+
+    def is_full(self, size: int | None) -> bool:
+        """Whether it holds as many matches as a page may."""
+        return size is not None and sum(_is_match(entry) for entry in self.entry) >= size
+
+
+def _is_match(entry: _Entry) -> bool:
+    return entry.search is None or entry.search.mode == "match"
+
+
+class _Head(msgspec.Struct):
+    resource_type: str = msgspec.field(name="resourceType", default="")
+    id: str = ""
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a server is searched. ``harmless``: its own codes of issues that mean nothing;
+    ``totals``: whether what it says of how many matches there are is right."""
+
+    method: Method = "get"
+    harmless: frozenset[str] = frozenset()
+    totals: bool = True
+
+
+def search(endpoint: Endpoint, query: Query, manner: Manner = Manner()) -> Matches:
+    """All pages of a search. If they do not add up, they are read once more from the start: after
+    a last page that is full in smaller ones, which shows whether that was the end.
+
+    Raises UnavailableError when patience is at an end, EhrError when a page leads to another
+    server.
+    """
+    matches = _once(endpoint, query, manner)
+    broke_off = not matches.whole and (matches.found or not matches.refused)
+    if not broke_off:
+        return matches
+    again = _once(endpoint, query.in_smaller_pages() if matches.cut else query, manner)
+    # The same end, although pages end elsewhere: it is no page that ended there.
+    if again.pages > matches.pages and again.found.keys() == matches.found.keys():
+        again.cut = False
+    return again
+
+
+def first_page(endpoint: Endpoint, query: Query, manner: Manner = Manner()) -> Matches:
+    """What the first page of a search brings, whether there are more or not. Raises as `search`."""
+    matches = Matches()
+    try:
+        for entry in next(_pages(endpoint, query, manner.method)).entry:
+            _take(entry, matches, manner.harmless)
+    except _Refused as refused:
+        matches.refused = str(refused)
+    return matches
+
+
+def _once(endpoint: Endpoint, query: Query, manner: Manner) -> Matches:
+    matches = Matches()
+    totals: set[int] = set()
+    idle = 0
+    try:
+        for page in _pages(endpoint, query, manner.method):
+            matches.pages += 1
+            known = len(matches.found)
+            for entry in page.entry:
+                _take(entry, matches, manner.harmless)
+            totals |= {page.total} if page.total is not None else set()
+            matches.cut = page.is_full(query.page_size) and page.address("next") is None
+            idle = 0 if len(matches.found) > known else idle + 1
+            if idle == IDLE_PAGES:
+                matches.circles = True
+                break
+    except _Refused as refused:
+        matches.refused = str(refused)
+        return matches
+    except _Circle:
+        matches.circles = True
+    if manner.totals:
+        doubtful = matches.pages > 1 or matches.circles or matches.cut
+        if not totals and (doubtful or len(matches.found) >= SMALLEST_PAGE):
+            totals = _ask_total(endpoint, query, manner.method)
+        _compare(matches, totals)
+    return matches
+
+
+def _compare(matches: Matches, totals: set[int]) -> None:
+    """Compare with what the server announced."""
+    came = len(matches.found) + len(matches.nameless)
+    if totals:
+        # Totals that differ from page to page: the data changed under the search.
+        matches.mismatch = max(abs(total - came) for total in totals)
+        matches.circles = matches.circles and matches.mismatch > 0
+        matches.cut = False  # the totals say it better
+
+
+def _ask_total(endpoint: Endpoint, query: Query, method: Method) -> set[int]:
+    kept = tuple(one for one in query.parameters if one[0] not in ("_count", "_include"))
+    counting = Query(query.type, (*kept, ("_summary", "count")))
+    try:
+        page = next(_pages(endpoint, counting, method))
+    except (_Refused, EhrError):
+        return set()
+    return set() if page.total is None else {page.total}
+
+
+def _take(entry: _Entry, matches: Matches, harmless: Collection[str]) -> None:
+    raw = bytes(entry.resource)
+    if not raw:
+        return
+    try:
+        head = msgspec.json.decode(raw, type=_Head)
+    except (ValueError, RecursionError):
+        head = _Head()
+    mode = entry.search.mode if entry.search else "match"
+    if mode == "outcome" or head.resource_type == "OperationOutcome":
+        matches.issues += _told(raw, harmless)
+        return
+    line = _one_line(raw)
+    key = head.resource_type, head.id
+    if mode == "include":
+        matches.included.setdefault(key, line)
+    elif not head.id:
+        matches.nameless.append(line)  # it is for the quarantine
+    elif key in matches.found and matches.found[key] != line:
+        matches.found[key] = _later(matches.found[key], line)
+    else:
+        matches.found[key] = line
+
+
+def _told(raw: bytes, harmless: Collection[str]) -> Iterator[Issue]:
+    try:
+        outcome = msgspec.json.decode(raw)
+    except (ValueError, RecursionError):
+        outcome = None
+    return (issue for issue in issues(outcome) if not (issue.is_harmless or issue.means(harmless)))
+
+
+class _Versioned(msgspec.Struct):
+    class Meta(msgspec.Struct):
+        lastUpdated: str = ""
+
+    meta: Meta | None = None
+
+
+def _later(one: bytes, other: bytes) -> bytes:
+    """The later of two versions of a record, which changed between two pages."""
+    try:
+        return max(one, other, key=_updated)
+    except ValueError:
+        return other
+
+
+def _updated(line: bytes) -> str:
+    meta = msgspec.json.decode(line, type=_Versioned).meta
+    return meta.lastUpdated if meta else ""
+
+
+def _one_line(raw: bytes) -> bytes:
+    if b"\n" not in raw and b"\r" not in raw:
+        return raw
+    try:
+        return msgspec.json.format(raw, indent=-1)
+    except msgspec.DecodeError:
+        return raw.replace(b"\n", b" ").replace(b"\r", b" ")
+
+
+class _Refused(Exception):
+    """The server answers a search with something else; the text may be shown."""
+
+
+class _Circle(Exception):
+    """A page links to one that was read."""
+
+
+def _pages(endpoint: Endpoint, query: Query, method: Method) -> Iterator[_Bundle]:
+    """The pages of a search. Raises _Refused, _Circle."""
+    page = patiently(endpoint.patience, lambda: _first(endpoint, query, method))
+    yield page
+    seen: set[str] = set()
+    while url := page.address("next"):
+        url = _here(endpoint, url, page.address("self"), query.type)
+        if url in seen:
+            raise _Circle
+        seen.add(url)
+        page = patiently(endpoint.patience, lambda url=url: _page(endpoint.ask(url)))  # type: ignore[misc]
+        yield page
+
+
+def _first(endpoint: Endpoint, query: Query, method: Method) -> _Bundle:
+    try:
+        if method == "post":
+            body = Body(query.text.encode(), FORM)
+            return _page(endpoint.ask(f"{query.type}/_search", body=body))
+        return _page(endpoint.ask(f"{query.type}?{query.text}"))
+    except AuthorizationError as error:
+        raise _Refused(error.what) from None
+
+
+def _page(response: httpx.Response) -> _Bundle:
+    if response.status_code != 200:
+        raise _Refused(status_text(response))
+    try:
+        page = msgspec.json.decode(response.content, type=_Bundle)
+    except (ValueError, RecursionError):
+        page = _Bundle()
+    if page.resource_type != "Bundle":
+        # A message of trouble under a good status: perhaps not so the next time.
+        raise UnavailableError(
+            f"The EHR does not answer a search with a Bundle ({status_text(response)})",
+            where=response.request.url.host,
+            todo="Ask the EHR's administrator whether this client may search",
+        )
+    return page
+
+
+def _here(endpoint: Endpoint, url: str, itself: str | None, type_name: str) -> str:
+    """A page's address on the server that we speak to.
+
+    Behind a gateway servers write links with an inner address: `self` tells which part of it is
+    the FHIR base. Nothing is ever sent elsewhere.
+    """
+    if endpoint.is_here(url):
+        return endpoint.absolute(url)
+    inner = _base(itself, type_name)
+    if inner and url.startswith(inner):
+        return endpoint.base_url + url.removeprefix(inner)
+    raise EhrError(
+        "A page of a search leads to another server",
+        where=httpx.URL(url).host,
+        todo="Ask the EHR's administrator to set the server's own address right",
+    )
+
+
+def _base(itself: str | None, type_name: str) -> str | None:
+    path = (itself or "").partition("?")[0].rstrip("/").removesuffix("/_search")
+    return path.removesuffix(f"/{type_name}") if path.endswith(f"/{type_name}") else None
+
+
+def chunks(values: Iterable[str], size: int) -> Iterator[tuple[str, ...]]:
+    """The values in their order, so many at a time."""
+    waiting: list[str] = []
+    for value in values:
+        waiting.append(value)
+        if len(waiting) == size:
+            yield tuple(waiting)
+            waiting = []
+    if waiting:
+        yield tuple(waiting)
