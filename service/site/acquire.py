@@ -1,0 +1,264 @@
+"""Step 1: pull what the measures need from the EHR to files on this disk.
+
+    acquisition = acquire(config, plan)      # EhrError if the EHR cannot be used at all
+    ...                                      # store.build_store(acquisition, plan, data_dir)
+    acquisition.discard()
+
+Two ways, one plan: bulk export where the EHR offers it, search where it does not or where its
+vendor profile says so. The files are whole or not there; what is known to be missing is among the
+findings. They hold more than the store keeps, so they are removed as soon as it is built, and
+whenever something goes wrong that another try would not mend; a pull that was only broken off goes
+on where it stopped.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import httpx
+import msgspec
+
+from service.errors import (
+    AuthorizationError,
+    DeclinedError,
+    EhrError,
+    ExpiredError,
+    StoppedError,
+    StoreError,
+    UnavailableError,
+)
+from service.fhir.capability import read_capability
+from service.fhir.endpoint import Endpoint
+from service.fhir.http import open_client
+from service.fhir.keys import read_signing_key
+from service.fhir.pace import Pace
+from service.fhir.patience import USUAL, Patience, patiently
+from service.fhir.smart import BackendService, discover
+from service.progress import notice
+from service.site.acquisition import Acquisition
+from service.site.asking import Asking
+from service.site.cohort import Cohort, cohort_types, read_cohort
+from service.site.comparison import compare
+from service.site.config import SiteConfig
+from service.site.exporting import close_export, deleted_files, export
+from service.site.membership import check_members
+from service.site.plan import AcquisitionPlan
+from service.site.pull_log import PullLog, new_log, open_log
+from service.site.referred import read_referred
+from service.site.searching import search_all, search_findings
+from service.site.vendor import VendorProfile, load_vendor
+from service.site.verdict import Fault, Finding
+
+FIRST_TRIES = 3  # to reach the EHR at all
+STOP = "stop"  # a file in data_dir: while it is there, nothing is asked of the EHR
+CLOCKS = timedelta(minutes=5)  # by which the EHR's may be ahead of ours
+
+
+def acquire(
+    config: SiteConfig,
+    plan: AcquisitionPlan,
+    patience: Patience = USUAL,
+    since: str | None = None,
+) -> Acquisition:
+    """Pull what the plan names, and read what records refer to.
+
+    ``since`` is an instant as an earlier pull's ``transaction_time``: where the vendor profile says
+    that the EHR does it soundly, only records that changed after it are pulled, and all patients;
+    the acquisition tells whether it was so. Raises EhrError, ConfigError or StoreError when there
+    is nothing to work with.
+    """
+    profile = load_vendor(config.fhir.vendor)
+    log = _open(config, profile, plan, since)
+    with _kept_if_broken_off(log.folder), opened(config) as (client, pace):
+        endpoint = connect(config, plan, client, replace(patience, wait=pace.wait))
+        allowed, refused = _allowed(endpoint, plan)
+        asking = Asking(config, profile, allowed, endpoint, since)
+        acquisition = _pull(asking, log)
+    findings = [Finding(Fault.TYPE_REFUSED, name, 1, name) for name in sorted(refused)]
+    return replace(acquisition, findings=(*findings, *acquisition.findings))
+
+
+@contextmanager
+def opened(config: SiteConfig) -> Iterator[tuple[httpx.Client, Pace]]:
+    """A client for the EHR that keeps the site's pace, and stops when it is told to."""
+    pace = Pace(
+        per_minute=config.pace.per_minute,
+        quiet=config.pace.quiet_hours,
+        zone=ZoneInfo(config.timezone),
+        stop=config.data_dir / STOP,
+        told=notice,
+    )
+    client = open_client(
+        config.fhir.ca_file,
+        identity=config.fhir.identity,
+        hosts=config.fhir.allowed_hosts,
+        connections=config.pace.connections,
+        before=pace.before,
+    )
+    with client, pace:
+        yield client, pace
+
+
+def connect(
+    config: SiteConfig, plan: AcquisitionPlan, client: httpx.Client, patience: Patience = USUAL
+) -> Endpoint:
+    """The EHR's endpoint, discovered and ready to be asked for the plan's types.
+
+    Raises EhrError when it is not there or not FHIR R4, ConfigError when our key cannot be used.
+    """
+    fhir = config.fhir
+    key = read_signing_key(fhir.key_file, fhir.kid)
+    # Whoever has mistyped an address should not have to wait long to hear of it.
+    brief = replace(patience, attempts=min(patience.attempts, FIRST_TRIES))
+    patiently(brief, lambda: read_capability(client, fhir.base_url))
+    configuration = patiently(brief, lambda: discover(client, fhir.base_url))
+    types = plan.types | cohort_types(fhir)
+    service = BackendService(client, configuration, fhir.client_id, key, types, fhir.jku)
+    return Endpoint(fhir.base_url, client, service, patience)
+
+
+def _allowed(endpoint: Endpoint, plan: AcquisitionPlan) -> tuple[AcquisitionPlan, frozenset[str]]:
+    """The plan without the types that the EHR refuses, and those."""
+    refused = patiently(endpoint.patience, endpoint.service.refused_types) & plan.types
+    if "Patient" in refused:
+        raise AuthorizationError(
+            "The EHR does not let this client read patients",
+            where=endpoint.base_url,
+            todo="Ask the EHR's administrator for the scopes that the measures need: "
+            + ", ".join(sorted(plan.types)),
+        )
+    return plan.without(refused), refused
+
+
+def _open(
+    config: SiteConfig, profile: VendorProfile, plan: AcquisitionPlan, since: str | None
+) -> PullLog:
+    """The log of the pull that was broken off, or of a new one."""
+    folder = config.data_dir / "pull"
+    try:
+        config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return open_log(folder, _hash(config, profile, plan, since))
+    except OSError as error:
+        raise _cannot_write(folder, error) from error
+
+
+def _hash(
+    config: SiteConfig, profile: VendorProfile, plan: AcquisitionPlan, since: str | None
+) -> str:
+    """Stands for all that decides what is pulled."""
+    elements = {name: sorted(of) for name, of in sorted(plan.elements.items())}
+    asked = config.fhir.model_dump(mode="json")
+    sound = profile.model_dump(mode="json")
+    return sha256(msgspec.json.encode([asked, sound, elements, since])).hexdigest()
+
+
+@contextmanager
+def _kept_if_broken_off(folder: Path) -> Iterator[None]:
+    """Remove the files when something goes wrong that the next try would not mend."""
+    try:
+        yield
+    except (UnavailableError, StoppedError, KeyboardInterrupt):
+        raise  # the next run goes on from here
+    except OSError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise _cannot_write(folder, error) from error
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _cannot_write(folder: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"The pull cannot be written ({error.strerror})",
+        where=str(folder),
+        todo="Check the owner of data_dir and its free space",
+    )
+
+
+def _pull(asking: Asking, log: PullLog) -> Acquisition:
+    """By the way that the profile prefers, or by the other one when that is not offered."""
+    preferred = asking.profile.way
+    if preferred == "search":
+        return _by_search(asking, log)
+    try:
+        return _by_export(asking, log)
+    except ExpiredError as error:
+        notice(f"{error.what}: the export is started again")
+        return _by_export(asking, _anew(log))
+    except DeclinedError as error:
+        if not asking.profile.fall_back:
+            raise
+        notice(f"{error.what}: the EHR is searched instead")
+        return _by_search(asking, _anew(log))
+
+
+def _anew(log: PullLog) -> PullLog:
+    assert log.started is not None  # open_log
+    return new_log(log.folder, log.started.of)
+
+
+def _by_export(asking: Asking, log: PullLog) -> Acquisition:
+    fhir = asking.config.fhir
+    cohort = _cohort(asking)
+    named = () if fhir.group is not None else tuple(sorted(cohort.ids or ()))
+    if not asking.profile.export.since:
+        asking = replace(asking, since=None)
+    manifest = export(asking, named, log)
+    findings = log.findings() + check_members(log, cohort, asking.since is None)
+    findings += close_export(asking, log)
+    read_referred(asking, log)
+    came = [file for file in log.files() if file.type != "Bundle"]
+    findings += compare(asking, came, manifest.transaction_time)
+    return Acquisition(
+        folder=log.folder,
+        base_url=asking.endpoint.base_url,
+        transaction_time=_no_later_than_now(manifest.transaction_time),
+        files=tuple(came),
+        findings=tuple(findings),
+        way="export",
+        since=asking.since,
+        deleted=deleted_files(log),
+    )
+
+
+def _cohort(asking: Asking) -> Cohort:
+    """Who should come with the export; a Group that cannot be read is the EHR's own matter."""
+    try:
+        return read_cohort(asking.endpoint, asking.config.fhir, asking.profile.search.manner)
+    except UnavailableError:
+        raise
+    except EhrError:
+        if asking.config.fhir.group is None:
+            raise
+        notice("The Group's members cannot be read, so they are not compared with the export")
+        return Cohort(None)
+
+
+def _by_search(asking: Asking, log: PullLog) -> Acquisition:
+    if not asking.profile.search.last_updated:
+        asking = replace(asking, since=None)
+    as_of = search_all(asking, log)
+    read_referred(asking, log)
+    return Acquisition(
+        folder=log.folder,
+        base_url=asking.endpoint.base_url,
+        transaction_time=_no_later_than_now(datetime.fromisoformat(as_of)),
+        files=tuple(log.files()),
+        findings=tuple(search_findings(log)),
+        way="search",
+        since=asking.since,
+    )
+
+
+def _no_later_than_now(told: datetime) -> str:
+    """The EHR's clock, or ours if the EHR's is ahead: no period may seem to be over too early."""
+    now = datetime.now(UTC)
+    if told > now + CLOCKS:
+        notice("The EHR's clock is ahead of this machine's, whose time is taken")
+        return now.isoformat()
+    return told.isoformat()

@@ -1,0 +1,272 @@
+"""Step 2: from the files of a pull to the store.
+
+Every line is read once and becomes a record, or an entry of the quarantine. Patients are divided by
+id, so that each division fits into memory however many patients there are, and each becomes a part
+of the store (see `division`). All of it happens in a folder beside the store, which is removed at
+the end; the store changes at one stroke.
+"""
+
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+
+from service.errors import StoreError
+from service.progress import progress
+from service.site.acquisition import Acquisition
+from service.site.division import Divided, gather_shared, merged, workbench
+from service.site.expectation import Expected, renewed, shortfalls
+from service.site.placing import place_store
+from service.site.plan import AcquisitionPlan
+from service.site.population import Population, read_population
+from service.site.quarantine import FILE as QUARANTINE
+from service.site.quarantine import Entry
+from service.site.staging import SHARED, USUAL, Range, Sizes, Staged, private, ranges
+from service.site.store import FORMAT, Facts, Store, last_index, open_store
+from service.site.verdict import Fault, Finding
+from service.site.workers import TODO, Divide, Found, Seek, Setting, Stage, Workers, why, workers
+
+Places = dict[int, list[tuple[int, int]]]  # division -> ranges and lines of records
+
+
+def build_store(
+    acquisition: Acquisition,
+    plan: AcquisitionPlan,
+    data_dir: Path,
+    sizes: Sizes = USUAL,
+    source: str = "",
+) -> Store:
+    """Build the store of a pull and put it in the place of the last one.
+
+    The same files give the same store; ``source`` names where they are from. Records that cannot
+    be used are counted among the store's findings and listed in ``quarantine.ndjson`` beside it.
+    Raises StoreError when the disk is full or the folder cannot be written; then the last store
+    stays.
+    """
+    with building_folder(data_dir) as folder:
+        facts, parts = _build(acquisition, plan, folder, sizes)
+        facts = msgspec.structs.replace(facts, source=source)
+        facts = expecting(facts, last_expected(data_dir))
+        place_store(folder, parts, facts, data_dir)
+    return open_store(data_dir)
+
+
+def last_expected(data_dir: Path) -> Expected:
+    """What the store in a folder expects; nothing when there is none that can be read."""
+    last = last_index(data_dir)
+    return last.facts.expected if last else Expected()
+
+
+def expecting(facts: Facts, last: Expected) -> Facts:
+    """The facts of a pull, with what it brought too little of by what was expected."""
+    now = Expected(facts.patients, facts.resources, facts.months)
+    expected = renewed(last, now, facts.elements.keys())
+    found = [*facts.findings, *shortfalls(expected, now)]
+    return msgspec.structs.replace(facts, findings=sorted(found), expected=expected)
+
+
+@contextmanager
+def building_folder(data_dir: Path) -> Iterator[Path]:
+    """A new folder to build in, which is removed at the end. What goes wrong is a StoreError."""
+    place = data_dir / "building"
+    try:
+        shutil.rmtree(place, ignore_errors=True)  # a killed run's
+        place.mkdir(mode=0o700, parents=True)
+        # Of its own name, so that a process that outlived a killed run cannot write into it.
+        yield Path(tempfile.mkdtemp(dir=place))
+    except (OSError, duckdb.Error) as error:
+        # Not chained: DuckDB repeats what it read.
+        told = f"The store cannot be built ({why(error)})"
+        raise StoreError(told, where=str(place), todo=TODO) from None
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _build(
+    acquisition: Acquisition, plan: AcquisitionPlan, folder: Path, sizes: Sizes
+) -> tuple[Facts, list[Path]]:
+    """The facts of the store and its parts, in the order of their patients."""
+    size = sum(file.path.stat().st_size for file in acquisition.files)
+    divisions = size // sizes.division
+    population = read_population(acquisition.files, acquisition.base_url, divisions)
+    elements = {name: sorted(of) for name, of in sorted(plan.elements.items())}
+    setting = Setting(
+        folder=str(folder),
+        base_url=acquisition.base_url,
+        elements=elements,
+        bounds=list(population.bounds),
+        aliases=dict(population.aliases),
+    )
+    read = ranges(acquisition.files, sizes.range)
+    with workers(setting, alone=size < sizes.alone) as crew:
+        with progress("Reading records", sum(file.lines for file in acquisition.files)) as advance:
+            staged = crew.do([Stage(part) for part in read], Staged, _told(advance))
+        divided, shared = _divide(crew, folder, population)
+    facts = _facts(acquisition, elements, arrived_of(read, staged), divided, shared)
+    facts = msgspec.structs.replace(
+        facts, aliases=dict(population.aliases), links=list(population.links)
+    )
+    findings = set_aside(folder, read, staged, divided)
+    with workbench(folder) as work:
+        findings += unresolved(work, folder)
+    if not facts.patients:
+        findings.append(Finding(Fault.NO_PATIENTS, "the pull"))
+    facts = msgspec.structs.replace(facts, findings=sorted([*acquisition.findings, *findings]))
+    return facts, [folder / f"part-{number}.parquet" for number in range(population.divisions)]
+
+
+def arrived_of(read: Iterable[Range], staged: Iterable[Staged]) -> Counter[str]:
+    """How many lines with something on them arrived, by the type of their file."""
+    arrived: Counter[str] = Counter()
+    for part, each in zip(read, staged, strict=True):
+        arrived[part.type] += each.lines
+    return arrived
+
+
+def _told(advance: Callable[[int], None]) -> Callable[[Staged], None]:
+    return lambda staged: advance(staged.lines)
+
+
+def _divide(
+    crew: Workers, folder: Path, population: Population
+) -> tuple[list[Divided], dict[str, int]]:
+    """Make the parts of the store; what is nobody's, by type.
+
+    A record that moved to a patient of another division while the pull went on is found last: then
+    its older version is left out, and all is divided once more.
+    """
+    leave_out: Places = {}
+    while True:
+        with workbench(folder) as work:
+            shared = gather_shared(work, folder, leave_out.get(SHARED, ()))
+        jobs = [Divide(number, leave_out.get(number, [])) for number in range(population.divisions)]
+        divided = crew.do(jobs, Divided, lambda done: None)
+        moved = _moved(crew, folder, population)
+        if not moved:
+            return divided, shared
+        for number, places in moved.items():
+            leave_out.setdefault(number, []).extend(places)
+
+
+def _moved(crew: Workers, folder: Path, population: Population) -> Places:
+    """The records of which another division has a later version."""
+    with workbench(folder) as work:
+        twice = work.execute(
+            "SELECT key FROM read_parquet(?) GROUP BY key HAVING count(*) > 1",
+            [str(folder / "key-*.parquet")],
+        ).fetchall()
+    if not twice:
+        return {}
+    keys = [key for (key,) in twice]
+    divisions = [SHARED, *range(population.divisions)]
+    found = crew.do([Seek(number, keys) for number in divisions], Found, lambda done: None)
+    held = [
+        (key, number, (updated, part, line))
+        for number, each in zip(divisions, found, strict=True)
+        for key, updated, part, line in each.versions
+    ]
+    latest: dict[int, tuple[int, int, int]] = {}
+    for key, _, version in held:
+        latest[key] = max(version, latest.get(key, version))
+    older: Places = {}
+    for key, number, version in held:
+        if version != latest[key]:
+            older.setdefault(number, []).append(version[1:])
+    return older
+
+
+def _facts(
+    acquisition: Acquisition,
+    elements: dict[str, list[str]],
+    arrived: Counter[str],
+    divided: Sequence[Divided],
+    shared: dict[str, int],
+) -> Facts:
+    """What is known of the store; its findings are still to come."""
+    months: dict[str, dict[str, int]] = {}
+    for type_name, month, count in (row for each in divided for row in each.months):
+        counts = months.setdefault(type_name, {})
+        counts[month] = counts.get(month, 0) + count
+    return Facts(
+        format=FORMAT,
+        transaction_time=acquisition.transaction_time,
+        lines=arrived.total(),
+        patients=sum(each.patients for each in divided),
+        resources=merged([shared, *(each.resources for each in divided)]),
+        elements=elements,
+        findings=[],
+        arrived=dict(sorted(arrived.items())),
+        months={name: dict(sorted(of.items())) for name, of in sorted(months.items())},
+        reconciled=acquisition.transaction_time,
+    )
+
+
+def set_aside(
+    folder: Path, read: Sequence[Range], staged: Sequence[Staged], divided: Sequence[Divided]
+) -> list[Finding]:
+    """Write the quarantine's list, and count what is in it."""
+    faults: Counter[tuple[Fault, str, str]] = Counter()
+    before = _lines_before(read, staged)
+    with private(folder / QUARANTINE) as listed:
+        for part, each in zip(read, staged, strict=True):
+            name = Path(part.path).name
+            for fault, count in each.faults.items():
+                faults[fault, name, part.type] += count
+            for entry in _entries(folder / f"aside-{part.number}.ndjson"):
+                _list(listed.write, entry, name, before[part.number])
+        for number, division in enumerate(divided):
+            for place, count in division.strangers.items():
+                part = read[place]
+                faults[Fault.UNKNOWN_PATIENT, Path(part.path).name, part.type] += count
+            for entry in _entries(folder / f"strangers-{number}.ndjson"):
+                place = int(entry.file)
+                _list(listed.write, entry, Path(read[place].path).name, before[place])
+    return [Finding(fault, name, count, of) for (fault, name, of), count in faults.items()]
+
+
+def _lines_before(read: Sequence[Range], staged: Sequence[Staged]) -> list[int]:
+    """For each range the number of lines of its file that stand before it."""
+    counts: list[int] = []
+    lines = 0
+    for part, each in zip(read, staged, strict=True):
+        lines = lines if part.start else 0
+        counts.append(lines)
+        lines += each.ends
+    return counts
+
+
+def _list(write: Callable[[bytes], int], entry: Entry, file: str, before: int) -> None:
+    entry.file, entry.line = file, entry.line + before
+    write(msgspec.json.encode(entry) + b"\n")
+
+
+def _entries(path: Path) -> Iterator[Entry]:
+    if path.exists():
+        with path.open("rb") as lines:
+            for line in lines:
+                yield msgspec.json.decode(line, type=Entry)
+
+
+def unresolved(
+    work: Any, folder: Path, elsewhere: str = "SELECT 0::UBIGINT AS key"
+) -> list[Finding]:
+    """Count what is referred to and nowhere: neither here nor among the keys that a query gives."""
+    found = work.execute(
+        f"""
+        SELECT type, count(DISTINCT id)
+        FROM read_parquet(?) AS nowhere ANTI JOIN read_parquet(?) AS there USING (key)
+        WHERE key NOT IN ({elsewhere})
+        GROUP BY type
+        """,
+        [str(folder / "nowhere-*.parquet"), str(folder / "key-*.parquet")],
+    )
+    return [
+        Finding(Fault.UNRESOLVED_REFERENCE, type_name, count, type_name)
+        for type_name, count in found.fetchall()
+    ]

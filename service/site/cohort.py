@@ -1,0 +1,191 @@
+"""Who is measured: the members of a FHIR Group or List, the patients that a search finds, or those
+that a file names.
+
+A file has one patient a line: the id at the EHR, or an identifier as ``system|value``, which the
+EHR is asked for. What follows a # is a remark.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, quote
+
+import msgspec
+
+from service.errors import AuthorizationError, ConfigError, EhrError
+from service.fhir.compartment import patient_link
+from service.fhir.endpoint import Endpoint
+from service.fhir.outcome import status_text
+from service.fhir.owner import owners
+from service.fhir.reference import parse_reference
+from service.fhir.searching import Manner, Matches, Query, search
+from service.site.ehr_config import FhirConfig
+
+MOST_GROUPS = 1_000  # that one group may be made of
+PAGE = 200  # patients, or records of theirs, on a page of a search
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """``ids`` of patients at the EHR, all when None; ``optional`` are those that it names as no
+    longer belonging; ``missing`` counts those that could not be made out."""
+
+    ids: frozenset[str] | None
+    optional: frozenset[str] = frozenset()
+    missing: int = 0
+
+
+def cohort_types(fhir: FhirConfig) -> frozenset[str]:
+    """The resource types that have to be read to know who is measured."""
+    if fhir.group is not None:
+        return frozenset({"Group"})
+    if fhir.list is not None:
+        return frozenset({"List"})
+    if fhir.patient_search is not None:
+        return frozenset({fhir.patient_search.partition("?")[0]})
+    return frozenset()
+
+
+def read_cohort(endpoint: Endpoint, fhir: FhirConfig, manner: Manner) -> Cohort:
+    """Ask the EHR who is meant.
+
+    Raises EhrError when it does not tell, ConfigError when the file cannot be used.
+    """
+    if fhir.group is not None:
+        return _members(endpoint, fhir.group)
+    if fhir.list is not None:
+        return _listed(endpoint, fhir.list)
+    if fhir.patient_search is not None:
+        return _found(endpoint, fhir.patient_search, manner)
+    if fhir.patients is not None:
+        return _named(endpoint, fhir.patients, manner)
+    return Cohort(None)
+
+
+def _members(endpoint: Endpoint, group: str) -> Cohort:
+    """The members of a Group, and of Groups that are members of it."""
+    ids: set[str] = set()
+    former: set[str] = set()
+    missing = 0
+    waiting, seen = [group], {group}
+    while waiting:
+        for member in _read(endpoint, "Group", waiting.pop(), "fhir.group").get("member") or ():
+            kind, id = _target(endpoint, member.get("entity"))
+            if kind == "Patient":
+                (former if member.get("inactive") is True else ids).add(id)
+            elif kind == "Group" and len(seen) < MOST_GROUPS:
+                waiting += [id] if id not in seen else []
+                seen.add(id)
+            else:
+                missing += member.get("inactive") is not True
+    return Cohort(frozenset(ids), frozenset(former - ids), missing)
+
+
+def _listed(endpoint: Endpoint, id: str) -> Cohort:
+    """The patients of a List; entries that were removed from it do not count."""
+    entries = _read(endpoint, "List", id, "fhir.list").get("entry") or ()
+    targets = [
+        _target(endpoint, entry.get("item"))
+        for entry in entries
+        if entry.get("deleted") is not True
+    ]
+    ids = frozenset(id for kind, id in targets if kind == "Patient")
+    return Cohort(ids, missing=sum(kind != "Patient" for kind, _ in targets))
+
+
+def _read(endpoint: Endpoint, type_name: str, id: str, key: str) -> dict[str, Any]:
+    todo = f"Check {key}, and ask the EHR's administrator whether this client may read it"
+    where = f"{type_name} at {endpoint.base_url}"
+    try:
+        response = endpoint.get(f"{type_name}/{quote(id, safe='')}")
+    except AuthorizationError as error:
+        raise AuthorizationError(
+            f"The patients' {type_name} cannot be read", where=where, todo=todo
+        ) from error
+    told = f"The patients' {type_name} cannot be read ({status_text(response)})"
+    try:
+        resource = msgspec.json.decode(response.content, type=dict[str, Any])
+    except (ValueError, RecursionError):
+        raise EhrError(told, where=where, todo=todo) from None
+    if response.status_code != 200 or resource.get("resourceType") != type_name:
+        raise EhrError(told, where=where, todo=todo)
+    return resource
+
+
+def _target(endpoint: Endpoint, reference: Any) -> tuple[str, str]:
+    text = reference.get("reference") if isinstance(reference, dict) else None
+    found = parse_reference(text, endpoint.base_url) if isinstance(text, str) else None
+    return found or ("", "")
+
+
+def _found(endpoint: Endpoint, text: str, manner: Manner) -> Cohort:
+    """The patients that a search finds, or whose records it finds."""
+    type_name, _, parameters = text.partition("?")
+    asked = parse_qsl(parameters)
+    if "_count" not in dict(asked):
+        asked.append(("_count", str(PAGE)))  # else nobody can tell whether a page is full
+    matches = search(endpoint, Query(type_name, tuple(asked)), manner)
+    if matches.refused:
+        raise EhrError(
+            f"The EHR does not answer the search for patients ({matches.refused})",
+            where=type_name,
+            todo="Check fhir.patient_search",
+        )
+    ids = frozenset(_patients(type_name, matches))
+    doubts = matches.mismatch + matches.circles + matches.cut
+    return Cohort(ids, missing=len(matches.issues) + doubts)
+
+
+def _patients(type_name: str, matches: Matches) -> Iterator[str]:
+    for (kind, id), line in matches.found.items():
+        if kind == "Patient":
+            yield id
+        elif patient_link(kind):
+            yield from owners(kind, line)
+
+
+def _named(endpoint: Endpoint, path: Path, manner: Manner) -> Cohort:
+    """The patients of a file; identifiers are asked for, by POST."""
+    ids: set[str] = set()
+    missing = 0
+    for line in _lines(path):
+        if "|" not in line:
+            ids.add(line)
+            continue
+        found = _identified(endpoint, line, manner)
+        ids.update(found)
+        missing += not found
+    return Cohort(frozenset(ids), missing=missing)
+
+
+def _lines(path: Path) -> Iterable[str]:
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            "The file of patients cannot be read", where=str(path), todo="Check fhir.patients"
+        ) from error
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    found = list(dict.fromkeys(line for line in lines if line))
+    for line in found:
+        if any(sign.isspace() or sign in "/?&," for sign in line.partition("|")[2] or line):
+            raise ConfigError(
+                "A line of the file of patients is neither an id nor system|value",
+                where=str(path),
+                todo="Give one patient a line",
+            )
+    return found
+
+
+def _identified(endpoint: Endpoint, identifier: str, manner: Manner) -> set[str]:
+    # Identifiers are people's numbers: in an address they would stand in every log on the way.
+    query = Query("Patient", (("identifier", identifier),))
+    matches = search(endpoint, query, replace(manner, method="post"))
+    if matches.refused:
+        raise EhrError(
+            f"The EHR does not answer a search by POST for identifiers ({matches.refused})",
+            where=f"Patient/_search at {endpoint.base_url}",
+            todo="Give the EHR's own ids in the file of patients",
+        )
+    return {id for kind, id in matches.found if kind == "Patient"}

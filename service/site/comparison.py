@@ -1,0 +1,87 @@
+"""An export held against a search: of a few of its patients all records are searched, too.
+
+What an export leaves out it does not tell: a filter that is applied wrongly, a file that is lost, a
+type that is missing for some patients. A search of the same server takes another way through it.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime
+from hashlib import sha256
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from service.errors import EhrError
+from service.fhir.searching import Query, chunks, search
+from service.fhir.together import together
+from service.progress import notice
+from service.site.acquisition import AcquiredFile
+from service.site.asking import Asking
+from service.site.referred import ids_in
+from service.site.searching import patient_parameter, patients_of
+from service.site.verdict import Fault, Finding
+
+
+class _Meta(msgspec.Struct):
+    lastUpdated: str = ""
+
+
+class _Versioned(msgspec.Struct):
+    meta: _Meta | None = None
+
+
+def compare(asking: Asking, files: list[AcquiredFile], as_of: datetime) -> list[Finding]:
+    """What a search finds and the export has not, by type; says so when there is no searching."""
+    patients = {id for id, _ in patients_of(file for file in files if file.type == "Patient")}
+    sample = _sample(patients, asking.config.fhir.check_patients, as_of)
+    if not sample:
+        return []
+    types = sorted(asking.own_types - {"Patient"})
+    found = together(
+        lambda name: _missing(asking, name, sample, files, as_of), types, asking.at_once
+    )
+    silent = [name for name, count in zip(types, found, strict=True) if count is None]
+    if silent:
+        notice(f"Not compared with a search, which the EHR does not answer: {', '.join(silent)}")
+    return [
+        Finding(Fault.LEFT_OUT, name, count, name)
+        for name, count in zip(types, found, strict=True)
+        if count
+    ]
+
+
+def _sample(patients: Iterable[str], size: int, as_of: datetime) -> list[str]:
+    """Patients by chance, others each time."""
+    salt = as_of.isoformat()
+    order = sorted(patients, key=lambda id: sha256(f"{salt} {id}".encode()).digest())
+    return sorted(order[:size])
+
+
+def _missing(
+    asking: Asking, type_name: str, sample: list[str], files: list[AcquiredFile], as_of: datetime
+) -> int | None:
+    """How many records of a type are not in the export; None when that cannot be searched."""
+    there: dict[str, bytes] = {}
+    sound = asking.profile.search
+    for ids in chunks(sample, sound.patients_at_once):
+        for text in sound.slices.get(type_name, ("",)):
+            parameters = [(patient_parameter(type_name), ",".join(ids)), *parse_qsl(text)]
+            query = Query(type_name, (*parameters, ("_count", str(sound.page_size))))
+            try:
+                matches = search(asking.endpoint, query, sound.manner)
+            except EhrError:
+                return None
+            if matches.refused:
+                return None
+            there |= {id: line for (kind, id), line in matches.found.items() if kind == type_name}
+    exported = {id for file in files if file.type == type_name for id in ids_in(file)}
+    return sum(_was_there(there[id], as_of) for id in there.keys() - exported)
+
+
+def _was_there(line: bytes, as_of: datetime) -> bool:
+    """Whether a record has not changed since the export; it has not when it does not say."""
+    try:
+        meta = msgspec.json.decode(line, type=_Versioned).meta
+        return meta is None or datetime.fromisoformat(meta.lastUpdated) <= as_of
+    except (ValueError, TypeError):
+        return True

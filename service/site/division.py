@@ -1,0 +1,248 @@
+"""One division of the patients: from its tables of records to its part of the store.
+
+The database does what takes more than looking at one record: it keeps the latest version of each
+resource, finds whose patient is missing, follows references to resources that are nobody's own, and
+sorts by patient.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import msgspec
+
+from service.site.intake import LONGEST
+from service.site.quarantine import Entry, quoted
+from service.site.staging import SHARED, private
+from service.site.verdict import Fault
+
+ROWS = 1000  # read at a time
+TSV = "delim='\t', quote='', escape='', header=false, auto_detect=false, new_line='\\n'"
+RECORD = (
+    "{part: 'INT', line: 'BIGINT', type: 'VARCHAR', id: 'VARCHAR', patient: 'VARCHAR', "
+    "updated: 'VARCHAR', month: 'VARCHAR', json: 'VARCHAR'}"
+)
+REFERENCE = "{part: 'INT', line: 'BIGINT', type: 'VARCHAR', id: 'VARCHAR'}"
+# No text comes twice in the column that is nearly all of a part.
+PART = (
+    "COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 50000, "
+    "STRING_DICTIONARY_PAGE_SIZE_LIMIT 100000"
+)
+# Of two versions of a resource the one that was changed last stays, or else the one read last.
+VERSION = "(coalesce(try_cast(updated AS TIMESTAMPTZ), '-infinity'), part, line)"
+Place = tuple[int, int]  # range and line
+
+
+class Divided(msgspec.Struct, frozen=True):
+    """What a division came to: resources by type, patients, records of unknown patients by range,
+    and records by type and month."""
+
+    resources: dict[str, int]
+    patients: int
+    strangers: dict[int, int]
+    months: list[tuple[str, str, int]]
+
+
+@contextmanager
+def workbench(folder: Path, memory: str = "1GB", threads: int | None = None) -> Iterator[Any]:
+    """A database in memory that keeps within its limits and reaches nothing but its folder."""
+    config: dict[str, Any] = {
+        "memory_limit": memory,
+        "temp_directory": str(folder / "spill"),
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    } | ({"threads": threads} if threads else {})
+    with duckdb.connect(config=config) as work:
+        yield work
+
+
+def divide(work: Any, folder: Path, number: int, leave_out: Iterable[Place] = ()) -> Divided:
+    """Write ``part-<number>.parquet`` in the folder, ordered by patient.
+
+    Beside it: ``key-<number>.parquet``, a hash of the type and id of each resource, and
+    ``nowhere-<number>.parquet``, what is referred to and not in the division. Needs
+    ``shared.parquet`` and ``lead.parquet`` (see `gather_shared`).
+    """
+    load_records(work, folder, number, leave_out)
+    work.execute("CREATE OR REPLACE TABLE patient AS SELECT id FROM record WHERE type = 'Patient'")
+    strangers = _set_aside_strangers(work, folder / f"strangers-{number}.ndjson")
+    _note_references(work, folder, number)
+    _attach(work, folder)
+    _write(work, folder, number)
+    counted = work.execute("SELECT type, count(*) FROM record GROUP BY type ORDER BY type")
+    resources = dict(counted.fetchall())
+    months = work.execute(
+        "SELECT type, month, count(*) FROM record WHERE month IS NOT NULL GROUP BY ALL ORDER BY ALL"
+    ).fetchall()
+    return Divided(resources, resources.get("Patient", 0), strangers, months)
+
+
+def gather_shared(work: Any, folder: Path, leave_out: Iterable[Place] = ()) -> dict[str, int]:
+    """Write what is nobody's own (``shared.parquet``) and what that refers to (``lead.parquet``).
+
+    Gives the number of resources by type.
+    """
+    load_records(work, folder, SHARED, leave_out)
+    copy(work, "SELECT part, line, type, id, month, json FROM record", folder / "shared.parquet")
+    copy(work, "SELECT part, line, type, id FROM reference", folder / "lead.parquet")
+    _note_references(work, folder, SHARED)
+    counted = work.execute("SELECT type, count(*) FROM record GROUP BY type")
+    return dict(counted.fetchall())
+
+
+def versions(work: Any, folder: Path, number: int, keys: Iterable[int]) -> list[tuple[Any, ...]]:
+    """Key, version, range and line of the division's records that have one of these keys."""
+    load_records(work, folder, number, ())
+    listed = ", ".join(str(key) for key in keys)
+    found = work.execute(
+        f"SELECT hash(type, id), coalesce(epoch_us(try_cast(updated AS TIMESTAMPTZ)), -1), "
+        f"part, line FROM record WHERE hash(type, id) IN ({listed})"
+    )
+    return list(found.fetchall())
+
+
+def load_records(work: Any, folder: Path, number: int, leave_out: Iterable[Place]) -> None:
+    """Load a division's ``record`` and ``reference``; of each resource the latest version stays."""
+    for name, columns in (("record", RECORD), ("reference", REFERENCE)):
+        files = sorted(str(path) for path in folder.glob(f"{name}-{number}.*.tsv"))
+        if files:
+            source = f"FROM read_csv($files, {TSV}, columns={columns}, max_line_size={LONGEST * 2})"
+            work.execute(f"CREATE OR REPLACE TABLE {name} AS {source}", {"files": files})
+        else:
+            named = ", ".join(f"{column} {kind}" for column, kind in _columns(columns))
+            work.execute(f"CREATE OR REPLACE TABLE {name} ({named})")
+    for part, line in leave_out:
+        work.execute("DELETE FROM record WHERE part = ? AND line = ?", [part, line])
+    twice = "SELECT 1 FROM record GROUP BY hash(type, id) HAVING count(*) > 1 LIMIT 1"
+    if not work.execute(twice).fetchone():
+        return
+    work.execute(
+        f"""
+        DELETE FROM record USING (
+            SELECT type, id, max({VERSION}) AS last
+            FROM record GROUP BY type, id HAVING count(*) > 1
+        ) AS kept
+        WHERE record.type = kept.type AND record.id = kept.id
+            AND (record.part, record.line) <> (kept.last[2], kept.last[3])
+        """
+    )
+
+
+def _columns(columns: str) -> Iterator[tuple[str, str]]:
+    for pair in columns.strip("{}").split(", "):
+        name, kind = pair.split(": ")
+        yield name, kind.strip("'")
+
+
+def _set_aside_strangers(work: Any, path: Path) -> dict[int, int]:
+    """List records of patients who did not arrive, and leave them out; their number by range."""
+    stranger = "patient NOT IN (SELECT id FROM patient)"
+    found = work.execute(
+        f"SELECT part, line, json FROM record WHERE {stranger} ORDER BY part, line"
+    )
+    counts: dict[int, int] = {}
+    while rows := found.fetchmany(ROWS):
+        with private(path, append=True) as file:
+            for part, line, json in rows:
+                entry = Entry(str(part), line + 1, Fault.UNKNOWN_PATIENT, quoted(json.encode()))
+                file.write(msgspec.json.encode(entry) + b"\n")
+                counts[part] = counts.get(part, 0) + 1
+    if counts:
+        work.execute(f"DELETE FROM record WHERE {stranger}")
+    return counts
+
+
+def _note_references(work: Any, folder: Path, number: int) -> None:
+    """Write the keys of what is here, and what is referred to and not here.
+
+    Other patients need not be here: none asked for them.
+    """
+    keys = "SELECT hash(type, id) AS key FROM record"
+    copy(work, keys, folder / f"key-{number}.parquet")
+    nowhere = """
+        SELECT DISTINCT type, id, hash(type, id) AS key
+        FROM reference SEMI JOIN record USING (part, line)
+            ANTI JOIN record AS target USING (type, id)
+        WHERE type <> 'Patient'
+    """
+    copy(work, nowhere, folder / f"nowhere-{number}.parquet")
+
+
+def _attach(work: Any, folder: Path) -> None:
+    """Find for each patient what is nobody's own and that their records lead to."""
+    shared, lead = (f"read_parquet({_text(folder / name)})" for name in SHARED_FILES)
+    work.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE attached AS
+            WITH RECURSIVE
+            shared AS (SELECT part, line, type, id FROM {shared}),
+            inner_lead AS (
+                SELECT lead.part, lead.line, shared.part AS to_part, shared.line AS to_line
+                FROM {lead} AS lead JOIN shared USING (type, id)
+            ),
+            outer_lead AS (
+                SELECT reference.part, reference.line,
+                    shared.part AS to_part, shared.line AS to_line
+                FROM reference JOIN shared USING (type, id)
+            ),
+            reached(patient, part, line) AS (
+                SELECT record.patient, outer_lead.to_part, outer_lead.to_line
+                FROM outer_lead JOIN record USING (part, line)
+                UNION
+                SELECT reached.patient, inner_lead.to_part, inner_lead.to_line
+                FROM reached JOIN inner_lead USING (part, line)
+            )
+            FROM reached
+        """
+    )
+
+
+SHARED_FILES = ("shared.parquet", "lead.parquet")
+
+
+def _write(work: Any, folder: Path, number: int) -> None:
+    """The fingerprint of a patient changes with any of their resources, and with nothing else."""
+    shared = f"read_parquet({_text(folder / 'shared.parquet')})"
+    work.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE lent AS
+            SELECT attached.patient, shared.type, shared.id, shared.month, shared.json
+            FROM attached JOIN {shared} AS shared USING (part, line);
+        CREATE OR REPLACE TEMP TABLE mark AS
+            SELECT patient, bit_xor(hash(type, id, json)) AS fingerprint
+            FROM (SELECT patient, type, id, json FROM record
+                  UNION ALL SELECT patient, type, id, json FROM lent)
+            GROUP BY patient
+        """
+    )
+    query = """
+        SELECT patient, fingerprint, type, id, month, shared, json
+        FROM (
+            SELECT patient, type, id, month, false AS shared, json FROM record
+            UNION ALL SELECT patient, type, id, month, true, json FROM lent
+        ) JOIN mark USING (patient)
+        ORDER BY patient, type, id
+    """
+    copy(work, query, folder / f"part-{number}.parquet", PART)
+
+
+def copy(work: Any, query: str, path: Path, options: str = "COMPRESSION lz4") -> None:
+    """Write what a query gives to a Parquet file, for its owner only."""
+    work.execute(f"COPY ({query}) TO {_text(path)} (FORMAT parquet, {options})")
+    path.chmod(0o600)
+
+
+def _text(path: Path) -> str:
+    """A path as SQL."""
+    return "'" + str(path).replace("'", "''") + "'"
+
+
+def merged(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    """Counts added up, in order of their names."""
+    total: dict[str, int] = {}
+    for each in counts:
+        for name, count in each.items():
+            total[name] = total.get(name, 0) + count
+    return dict(sorted(total.items()))

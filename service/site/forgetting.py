@@ -1,0 +1,176 @@
+"""Forgetting: what a site has stored of one patient, or of all, is removed from its disk.
+
+What remains is what holds no patient's data: keys, the audit log with its pseudonyms, and what was
+released. The next pull brings back whoever is still in the cohort at the EHR.
+"""
+
+import shutil
+from collections import Counter
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from service.errors import StoreError
+from service.site.building import building_folder
+from service.site.division import PART, copy, workbench
+from service.site.placing import place_parts
+from service.site.quarantine import FILE as QUARANTINE
+from service.site.recollection import FILE as OUTCOMES
+from service.site.staging import private
+from service.site.store import FILE, FOLDER, Facts, Index, last_index
+from service.site.survey import UNMAPPED_FILE, UNREVIEWED_FILE
+from service.site.verdict_list import FILE as VERDICTS
+
+FOLDERS = ("pull", "building")
+# What the EHR or its records say in their own words, and what is worked out of them.
+WORDS = ("ehr-errors-*", f"{OUTCOMES}*", f"{UNMAPPED_FILE}*", f"{UNREVIEWED_FILE}*")
+
+LISTS = (f"{QUARANTINE}*", f"{FILE}*", f"{VERDICTS}*")
+
+
+def forget_all(data_dir: Path) -> None:
+    """Remove every patient's data. Raises StoreError when something cannot be removed."""
+    try:
+        (data_dir / FILE).unlink(missing_ok=True)  # first: nobody reads half of a store
+        _remove(
+            data_dir, (*FOLDERS, FOLDER), (*WORDS, f"{QUARANTINE}*", f"{FILE}*", f"{VERDICTS}*")
+        )
+    except OSError as error:
+        raise _cannot(data_dir, error) from error
+
+
+def forget_old(data_dir: Path, days: int, now: datetime | None = None) -> bool:
+    """Remove every patient's data if no pull has renewed them for so many days; whether it did."""
+    last = last_index(data_dir)
+    if last is not None:
+        age = (now or datetime.now(UTC)) - datetime.fromisoformat(last.facts.transaction_time)
+        if age < timedelta(days=days):
+            return False
+    forget_all(data_dir)
+    return True
+
+
+def forget_patient(data_dir: Path, id: str) -> bool:
+    """Remove one patient's data, and those that were read as theirs; whether there were any.
+
+    Lists that may quote records are removed whole, and kept outcomes too: the next run makes them
+    anew. Raises StoreError; then some may be left.
+    """
+    try:
+        _remove(data_dir, FOLDERS, WORDS)
+        quoted = _unquote(data_dir / QUARANTINE, id)
+        index = last_index(data_dir)
+        stored = index is not None and _forget_stored(data_dir, index, id)
+        _remove(data_dir, FOLDERS, ())
+    except OSError as error:
+        raise _cannot(data_dir, error) from error
+    return quoted or stored
+
+
+def _remove(data_dir: Path, folders: tuple[str, ...], patterns: tuple[str, ...]) -> None:
+    for folder in folders:
+        if (data_dir / folder).exists():
+            shutil.rmtree(data_dir / folder)
+    for pattern in patterns:
+        for path in data_dir.glob(pattern):
+            path.unlink()
+
+
+def _unquote(path: Path, id: str) -> bool:
+    """Leave out of the quarantine's list what names a patient."""
+    if not path.exists():
+        return False
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    found = False
+    with path.open("rb") as lines, private(part) as kept:
+        for line in lines:
+            if id.encode() in line:
+                found = True
+            else:
+                kept.write(line)
+    part.replace(path)
+    return found
+
+
+def _forget_stored(data_dir: Path, index: Index, id: str) -> bool:
+    """Write anew the files that hold the patient, and the facts without them."""
+    place = data_dir / FOLDER
+    with building_folder(data_dir) as folder, workbench(folder) as work:
+        new: dict[str, Path] = {}
+        for name in index.names:
+            if name != index.shared and _holds(work, place / name, id):
+                new[name] = folder / name
+                rows = f"SELECT * FROM read_parquet('{place / name}') WHERE patient <> $id"
+                work.execute(f"CREATE OR REPLACE TEMP TABLE rest AS {rows}", {"id": id})
+                copy(work, "FROM rest ORDER BY patient, type, id", new[name], PART)
+        told = {*index.facts.aliases.keys(), *index.facts.aliases.values()}
+        if not new and id not in told:
+            return False
+        facts = _without(index.facts, _counts(work, data_dir, index, id), id)
+        replaced = [each for each in index.replaced if each != id]
+        changed = msgspec.structs.replace(index, facts=facts, replaced=replaced)
+        place_parts(new, changed, data_dir)
+    return True
+
+
+def _holds(work: Any, path: Path, id: str) -> bool:
+    found = work.execute("SELECT 1 FROM read_parquet(?) WHERE patient = ? LIMIT 1", [str(path), id])
+    return found.fetchone() is not None
+
+
+def _counts(work: Any, data_dir: Path, index: Index, id: str) -> list[tuple[str, str | None, int]]:
+    """What is stored of the patient, by type and month."""
+    current = [index.layer] if index.layer and id in index.replaced else index.parts
+    files = [str(data_dir / FOLDER / name) for name in current]
+    return list(
+        work.execute(
+            "SELECT type, month, count(*) FROM read_parquet(?) "
+            "WHERE patient = ? AND NOT shared GROUP BY ALL",
+            [files, id],
+        ).fetchall()
+    )
+
+
+def _without(facts: Facts, counts: list[tuple[str, str | None, int]], id: str) -> Facts:
+    """The facts without one patient: they are not expected any more, either."""
+    gone: Counter[str] = Counter()
+    months: dict[str, Counter[str]] = {}
+    for name, month, count in counts:
+        gone[name] += count
+        months.setdefault(name, Counter())[month or ""] += count
+    patients = gone["Patient"]
+    expected = msgspec.structs.replace(
+        facts.expected,
+        patients=facts.expected.patients - patients,
+        resources=_less(facts.expected.resources, gone),
+        months=_each_less(facts.expected.months, months),
+    )
+    return msgspec.structs.replace(
+        facts,
+        patients=facts.patients - patients,
+        resources=_less(facts.resources, gone),
+        months=_each_less(facts.months, months),
+        expected=expected,
+        aliases={old: new for old, new in facts.aliases.items() if id not in (old, new)},
+        links=[link for link in facts.links if id not in link],
+    )
+
+
+def _less(counts: Mapping[str, int], gone: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted((+(Counter(counts) - Counter(gone))).items()))
+
+
+def _each_less(
+    months: Mapping[str, Mapping[str, int]], gone: Mapping[str, Mapping[str, int]]
+) -> dict[str, dict[str, int]]:
+    left = {name: _less(of, gone.get(name, {})) for name, of in months.items()}
+    return {name: of for name, of in left.items() if of}
+
+
+def _cannot(data_dir: Path, error: OSError) -> StoreError:
+    told = f"Not all could be removed ({error.strerror})"
+    return StoreError(told, where=str(data_dir), todo="Check the owner of data_dir, and try again")

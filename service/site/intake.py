@@ -1,0 +1,250 @@
+"""Reading the NDJSON lines of a pull: what is kept of each, whose it is, what it refers to.
+
+Most lines are as expected and are read many at a time; any that is not is read again by itself, so
+that one bad line costs its neighbours nothing.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from enum import Enum, auto
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from service.fhir.compartment import SHARED, resource_types
+from service.fhir.outcome import issues
+from service.fhir.reference import parse_reference
+from service.site.plan import AcquisitionPlan
+from service.site.shape import Meta, Shape, shape_of
+from service.site.verdict import Fault
+
+LONGEST = 4 * 2**20  # bytes of a record as kept
+OWNERS = 2**16  # references to patients that are remembered
+_BIRTH_DATE = re.compile(rb'"\d{4}(-\d\d(-\d\d)?)?"')
+_INSTANT = re.compile(r"[-0-9T:.Z+]{1,40}")
+_ID = re.compile(r"[^/?#\s\x00-\x20\x7f]{1,256}")
+_MONTH = re.compile(rb'"(\d{4}-(?:0[1-9]|1[0-2]))')
+_REFERENCE = b'"reference"'
+_matches_id, _matches_instant, _find_month = _ID.fullmatch, _INSTANT.fullmatch, _MONTH.search
+
+
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """A record as it is stored. ``patient`` is None for what is nobody's, as a Location is.
+
+    ``updated`` is meta.lastUpdated; ``month`` (YYYY-MM) when it was, as far as its type tells;
+    ``references`` are the (type, id) of the plan's types that it refers to.
+    """
+
+    type: str
+    id: str
+    patient: str | None
+    updated: str
+    month: str
+    json: bytes
+    references: frozenset[tuple[str, str]]
+    has_birth_date: bool
+
+
+class Unasked(Enum):
+    """A record that no measure needs: the server sent more than it was asked for."""
+
+    UNASKED = auto()
+
+
+Read = Row | Fault | Unasked
+NONE: frozenset[tuple[str, str]] = frozenset()
+
+
+class Intake:
+    """Reads lines for one plan and one EHR.
+
+    ``aliases`` are patients that another one replaces (Patient.link): their records are read as the
+    other's. Raises ConfigError when the plan has a type that is no patient's and that none refers
+    to.
+    """
+
+    def __init__(
+        self, plan: AcquisitionPlan, base_url: str, aliases: Mapping[str, str] | None = None
+    ) -> None:
+        self._base_url = base_url
+        self._base = base_url.encode()
+        self._absolute = re.compile(rb'("reference"\s*:\s*")' + re.escape(self._base) + b"/")
+        self._shapes = {name: shape_of(name, elements) for name, elements in plan.elements.items()}
+        self._aliases = aliases or {}
+        self._owners: dict[str, str] = {}
+        # Whose a record is stands apart; references to other patients are not followed.
+        named = b"|".join(name.encode() for name in sorted(plan.types - {"Patient"})) or b"(?!)"
+        self._referred = re.compile(
+            rb'"reference"\s*:\s*"(' + named + rb')/([^/?#"\\\s\x00-\x20\x7f]{1,256})'
+        )
+
+    def read_lines(self, lines: bytes, expected: str) -> Iterator[tuple[int, Read]]:
+        """What becomes of each of some whole lines, with its number from 0; none for blank ones.
+
+        ``expected`` is the type that the resources of the file should be of.
+        """
+        shape = self._shapes[expected]
+        records = self._decoded(lines, shape)
+        if records is None:
+            for number, line in enumerate(lines.split(b"\n")):
+                if line and not line.isspace():
+                    yield number, self.read(line, expected)
+            return
+        plain = not (b"\t" in lines or b"\r" in lines or self._base in lines)
+        apart: list[bytes] = []
+        for number, record in enumerate(records):
+            try:
+                if record.resourceType == expected:
+                    yield number, self._row(record, shape, plain)
+                    continue
+            except _Unusable as unusable:
+                yield number, unusable.why
+                continue
+            except (ValueError, RecursionError):  # what stands inside is no JSON that we can read
+                pass
+            apart = apart or lines.split(b"\n")
+            yield number, self.read(apart[number], expected)
+
+    def read(self, line: bytes, expected: str) -> Read:
+        """The record on a line of a file whose resources should be of type ``expected``."""
+        try:
+            if not line.isascii():
+                line.decode()  # what is kept is not looked into, so UTF-8 is checked here
+            shape = self._shapes[expected]
+            record = shape.decoder.decode(line)
+            if record.resourceType == expected:
+                return self._row(record, shape)
+            if record.resourceType in self._shapes:
+                shape = self._shapes[record.resourceType]
+                return self._row(shape.decoder.decode(line), shape)
+            return _stranger(record.resourceType, line)
+        except _Unusable as unusable:
+            return unusable.why
+        except (ValueError, RecursionError):  # msgspec's and Unicode's errors are ValueErrors
+            return Fault.UNREADABLE
+
+    def _decoded(self, lines: bytes, shape: Shape) -> list[Any] | None:
+        """The records on lines of which every one is a record; else None."""
+        try:
+            if not lines.isascii():
+                lines.decode()
+            records: list[Any] = shape.decoder.decode_lines(lines)
+        except (ValueError, RecursionError):
+            return None
+        ends = lines.count(b"\n") + (not lines.endswith(b"\n"))
+        return records if len(records) == ends else None
+
+    def _row(self, record: Any, shape: Shape, plain: bool = False) -> Row:
+        """The record as a row; ``plain`` text needs no change to be kept on one line.
+
+        This is where the time goes: what is rare has functions of its own.
+        """
+        id: str = record.id
+        if not _matches_id(id):
+            raise _Unusable(Fault.UNREADABLE)
+        link = getattr(record, shape.link[0]) if shape.plain else None
+        if link is not None:
+            owner: str | None = self._owners.get(link.reference) or self._found(link.reference)
+            link.reference = f"Patient/{owner}"
+        else:
+            owner = self._own(id) if shape.type == "Patient" else self._owner(record, shape.link)
+        born = not shape.born or bool(_BIRTH_DATE.fullmatch(record.birthDate))
+        updated = ""
+        if (meta := record.meta) is not None:
+            updated = meta.lastUpdated if _matches_instant(meta.lastUpdated) else ""
+            record.meta = Meta(meta.profile) if meta.profile else None
+        month = ""
+        for name in shape.dates:
+            if found := _find_month(getattr(record, name)):
+                month = found[1].decode()
+                break
+        if record.contained:
+            record.contained = [kept for held in record.contained if (kept := self._part(held))]
+        json = _encode(record)
+        if not plain:
+            json = self._plain(json)
+        if len(json) > LONGEST:
+            raise _Unusable(Fault.UNREADABLE)
+        more = json.count(_REFERENCE) > (link is not None)
+        references = self._references(json) if more else NONE
+        return Row(shape.type, id, owner, updated, month, json, references, born)
+
+    def _references(self, json: bytes) -> frozenset[tuple[str, str]]:
+        found = self._referred.findall(json)
+        return frozenset((name.decode(), id.decode()) for name, id in found)
+
+    def _own(self, id: str) -> str:
+        """A patient is their own, unless another one stands for them."""
+        if id in self._aliases:
+            raise _Unusable(Unasked.UNASKED)
+        return id
+
+    def _owner(self, record: Any, link: tuple[str, ...]) -> str | None:
+        """The id of the patient at the end of a path; None if the record is nobody's."""
+        followed = list(_follow(getattr(record, link[0]), link[1:])) if link else []
+        if not followed and record.resourceType in SHARED:
+            return None
+        return self._patient(followed)
+
+    def _found(self, reference: str) -> str:
+        """The id of the patient whom a reference means; neighbouring records have the same."""
+        if len(self._owners) >= OWNERS:
+            self._owners.clear()
+        owner = self._owners[reference] = self._patient([reference])
+        return owner
+
+    def _patient(self, references: list[str]) -> str:
+        """The first patient among references."""
+        parsed = [parse_reference(text, self._base_url) for text in references]
+        for target in parsed:
+            if target is not None and target[0] == "Patient":
+                return self._aliases.get(target[1], target[1])
+        stranger = None in parsed or not parsed
+        raise _Unusable(Fault.UNKNOWN_PATIENT if stranger else Unasked.UNASKED)
+
+    def _plain(self, json: bytes) -> bytes:
+        """A record on one line, without a tab, its references relative."""
+        if b"\t" in json or b"\r" in json:
+            json = msgspec.json.format(json, indent=-1)
+        return self._absolute.sub(rb"\1", json) if self._base in json else json
+
+    def _part(self, contained: Raw) -> Any:
+        """What is kept of a contained resource; nothing when no measure needs its type."""
+        shape = self._shapes.get(msgspec.json.decode(contained, type=_Head).resourceType)
+        return shape.decoder.decode(contained) if shape else None
+
+
+class _Unusable(Exception):
+    """A record that is not kept, and why."""
+
+    def __init__(self, why: Fault | Unasked) -> None:
+        self.why = why
+        super().__init__()
+
+
+class _Head(msgspec.Struct):
+    resourceType: str
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+def _stranger(type_name: str, line: bytes) -> Fault | Unasked:
+    if type_name == "OperationOutcome":
+        harmless = all(issue.is_harmless for issue in issues(msgspec.json.decode(line)))
+        return Unasked.UNASKED if harmless else Fault.OUTCOME_AMONG_RECORDS
+    return Unasked.UNASKED if type_name in resource_types() else Fault.UNKNOWN_TYPE
+
+
+def _follow(value: Any, path: tuple[str, ...]) -> Iterator[str]:
+    """The references at the end of a path, through lists."""
+    if isinstance(value, Raw):
+        value = msgspec.json.decode(value) if bytes(value) else None
+    if isinstance(value, list):
+        for item in value:
+            yield from _follow(item, path)
+    elif isinstance(value, dict) and path:
+        yield from _follow(value.get(path[0]), path[1:])
+    elif isinstance(value, dict):
+        yield str(value.get("reference", ""))

@@ -1,0 +1,123 @@
+"""Putting a finished store in the place of the last one, at one stroke.
+
+The parts get names that no store had before; then one small file, ``store.json``, is replaced. Who
+is reading keeps the old parts open to the end, whatever is removed meanwhile.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from service.site.expectation import Expected
+from service.site.quarantine import FILE as QUARANTINE
+from service.site.staging import private
+from service.site.store import FILE, FOLDER, Facts, Index, require_index
+from service.site.verdict import Fault
+
+
+def place_store(folder: Path, parts: Sequence[Path], facts: Facts, data_dir: Path) -> None:
+    """Move the parts, in the order of their patients, and the quarantine's list out of a folder.
+
+    Raises OSError; then the last store stays.
+    """
+    shared = folder / "shared.parquet"
+    number, names = _move([*parts, shared], data_dir)
+    index = Index(number=number, parts=names[:-1], shared=names[-1], facts=facts)
+    _put(folder / QUARANTINE, data_dir / QUARANTINE)
+    place_index(index, data_dir)
+    remove_strays(data_dir, index)
+
+
+def place_layer(folder: Path, facts: Facts, replaced: list[str], data_dir: Path) -> None:
+    """Move a layer out of a folder, and let it stand for these patients.
+
+    Raises OSError; then the last store stays, though the quarantine's list may say more.
+    """
+    last = require_index(data_dir)
+    number, names = _move([folder / "layer.parquet", folder / "shared.parquet"], data_dir)
+    with (
+        (folder / QUARANTINE).open("rb") as more,
+        private(data_dir / QUARANTINE, append=True) as to,
+    ):
+        shutil.copyfileobj(more, to)
+    index = msgspec.structs.replace(
+        last, number=number, layer=names[0], shared=names[1], facts=facts, replaced=replaced
+    )
+    place_index(index, data_dir)
+    remove_strays(data_dir, index)
+
+
+def place_parts(new: Mapping[str, Path], index: Index, data_dir: Path) -> None:
+    """Put files in the place of others of a store, whose names are given. Raises OSError."""
+    number, names = _move(list(new.values()), data_dir)
+    now = dict(zip(new, names, strict=True))
+    index = msgspec.structs.replace(
+        index,
+        number=number,
+        parts=[now.get(name, name) for name in index.parts],
+        layer=now.get(index.layer, index.layer) if index.layer else None,
+    )
+    place_index(index, data_dir)
+    remove_strays(data_dir, index)
+
+
+def _move(files: Sequence[Path], data_dir: Path) -> tuple[int, list[str]]:
+    """Give files names that no store had before."""
+    place = data_dir / FOLDER
+    place.mkdir(mode=0o700, exist_ok=True)
+    number = 1 + max((int(path.name[:6]) for path in place.glob("??????-*")), default=0)
+    names = [f"{number:06}-{n:03}.parquet" for n in range(len(files))]
+    for file, name in zip(files, names, strict=True):
+        _put(file, place / name)
+    _sync(place)
+    return number, names
+
+
+def place_index(index: Index, data_dir: Path) -> None:
+    """Replace ``store.json``. Raises OSError; then the last one stays."""
+    new = data_dir / f"{FILE}.part"
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(msgspec.json.encode(index) + b"\n")
+    _put(new, data_dir / FILE)
+    _sync(data_dir)
+
+
+def accept_store(data_dir: Path) -> None:
+    """Take what the last pull brought for all that there should be.
+
+    Raises StoreError when there is no store.
+    """
+    index = require_index(data_dir)
+    facts = index.facts
+    kept = [finding for finding in facts.findings if finding.fault is not Fault.SHRUNK]
+    there = Expected(facts.patients, facts.resources, facts.months)
+    facts = msgspec.structs.replace(facts, findings=kept, expected=there)
+    place_index(msgspec.structs.replace(index, facts=facts), data_dir)
+
+
+def remove_strays(data_dir: Path, index: Index) -> None:
+    """Remove parts of earlier stores, and of those that were never finished."""
+    for path in (data_dir / FOLDER).iterdir():
+        if path.name not in index.names:
+            path.unlink(missing_ok=True)
+    for old in data_dir.glob("store.parquet"):  # of the first format
+        old.unlink()
+
+
+def _put(new: Path, place: Path) -> None:
+    """Put a finished file in its place, for good."""
+    new.chmod(0o600)
+    with new.open("rb") as file:
+        os.fsync(file.fileno())
+    os.replace(new, place)
+
+
+def _sync(folder: Path) -> None:
+    directory = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

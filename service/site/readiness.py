@@ -1,0 +1,167 @@
+"""Checks of what the EHR lets us have: token, scopes, types, and the records of a few patients."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import msgspec
+
+from service.cql.model import json_names
+from service.errors import WeirError
+from service.fhir.capability import Capability
+from service.fhir.compartment import SHARED
+from service.fhir.endpoint import Endpoint
+from service.fhir.model import qualified, r4
+from service.fhir.scopes import refused_types
+from service.fhir.searching import Query, first_page
+from service.site.checkup import Check, bad, good, look
+from service.site.cohort import cohort_types, read_cohort
+from service.site.config import SiteConfig
+from service.site.needs import Needs
+from service.site.plan import ALL_ELEMENTS
+from service.site.searching import patient_parameter
+from service.site.vendor import VendorProfile
+
+PATIENTS = 3  # that are looked at
+RECORDS = 50  # of each type
+KNOWN = {"hapi": "hapi", "epic": "epic", "cerner": "oracle-health", "millennium": "oracle-health"}
+
+Keys = Mapping[str, Sequence[frozenset[str]]]  # type -> the JSON properties of each record
+
+
+def check_token(endpoint: Endpoint) -> Check:
+    """Whether the EHR gives a token for our key."""
+    try:
+        endpoint.service.token()
+    except WeirError as error:
+        return bad("Token", error.what, error.todo or "")
+    return good("Token", "the EHR takes this site's key")
+
+
+def check_scopes(endpoint: Endpoint, config: SiteConfig, types: frozenset[str]) -> Check:
+    """What was granted of what was asked for, and what was granted beyond."""
+    granted = endpoint.service.granted()
+    refused = refused_types(types, granted)
+    if refused:
+        named = ", ".join(sorted(refused))
+        scopes = " ".join(
+            s for s in endpoint.service.asked if s.split("/")[-1].split(".")[0] in refused
+        )
+        return bad("Scopes", f"not granted: {named}", ask=f"for the scopes {scopes}")
+    cohort = refused_types(cohort_types(config.fhir), granted)
+    if cohort:
+        named = ", ".join(sorted(cohort))
+        return look("Scopes", f"{named} cannot be read", ask=f"for the scope to read {named}")
+    writing = [scope for scope in granted.split() if _writes(scope)]
+    if writing:
+        what = f"more is granted than reading: {' '.join(sorted(writing))}"
+        return look("Scopes", what, ask="to grant this client no more than reading")
+    return good("Scopes", f"{len(types)} types may be read")
+
+
+def _writes(scope: str) -> bool:
+    permission = scope.rpartition(".")[2].partition("?")[0]
+    return permission in ("write", "*") or (
+        permission != "read" and bool(set(permission) & {*"cud"})
+    )
+
+
+def check_metadata(
+    capability: Capability, profile: VendorProfile, vendor: str, types: frozenset[str]
+) -> Iterator[Check]:
+    """What the server says it is and has."""
+    name = capability.software or "a server without a name"
+    what = f"{name}, FHIR {capability.fhir_version}"
+    absent = sorted(types - capability.types)
+    if absent:
+        yield bad(
+            "Metadata", f"{what}; without {', '.join(absent)}", ask=f"for {', '.join(absent)}"
+        )
+    else:
+        yield good("Metadata", f"{what}; has all {len(types)} types")
+    fits = next((to for part, to in KNOWN.items() if part in name.lower()), None)
+    if fits is not None and fits != vendor:
+        yield look("Vendor", f"this looks like {fits}", f'Set fhir.vendor = "{fits}"')
+    else:
+        yield good("Vendor", f"the profile for {profile.title}")
+    if profile.way == "export" and not capability.exports:
+        todo = "It is searched where it does not export" if profile.fall_back else ""
+        yield look("Export", "the server does not list $export", todo, ask="for bulk export")
+    elif profile.way == "export":
+        yield good("Export", "listed; no export was started")
+    else:
+        yield good("Export", "not used: the profile says to search")
+
+
+def look_at_patients(
+    endpoint: Endpoint, config: SiteConfig, profile: VendorProfile, types: frozenset[str]
+) -> tuple[Check, Keys]:
+    """A small search: a few patients and some of their records."""
+    try:
+        ids = _some_patients(endpoint, config, profile)
+        if not ids:
+            return bad("Search", "not one patient is found", "Check who is meant in [fhir]"), {}
+        found = {name: _records(endpoint, profile, name, ids) for name in sorted(types - SHARED)}
+    except WeirError as error:
+        return bad("Search", error.what, error.todo or "", "to let this client search"), {}
+    seen = {name: keys for name, keys in found.items() if keys is not None}
+    silent = sorted(found.keys() - seen.keys())
+    count = sum(len(keys) for keys in seen.values())
+    what = f"{count} records of {len(ids)} patients"
+    if silent:
+        named = ", ".join(silent)
+        ask = f"why {named} cannot be searched by patient"
+        return look("Search", f"{what}; no answer for {named}", ask=ask), seen
+    return good("Search", what), seen
+
+
+def _some_patients(endpoint: Endpoint, config: SiteConfig, profile: VendorProfile) -> list[str]:
+    cohort = read_cohort(endpoint, config.fhir, profile.search.manner)
+    if cohort.ids is not None:
+        return sorted(cohort.ids)[:PATIENTS]
+    query = Query("Patient", (("_count", str(PATIENTS)),))
+    page = first_page(endpoint, query, profile.search.manner)
+    return sorted(id for _, id in page.found)[:PATIENTS]
+
+
+def _records(
+    endpoint: Endpoint, profile: VendorProfile, type_name: str, ids: list[str]
+) -> list[frozenset[str]] | None:
+    """The properties of some records; None when they cannot be searched."""
+    found = []
+    for id in ids:
+        parameters = ((patient_parameter(type_name), id), ("_count", str(RECORDS)))
+        page = first_page(endpoint, Query(type_name, parameters), profile.search.manner)
+        if page.refused:
+            return None
+        found += [frozenset(msgspec.json.decode(line)) for line in page.found.values()]
+    return found
+
+
+def check_measure(title: str, needs: Needs, seen: Keys) -> Iterator[Check]:
+    """Whether the records that were seen have what a measure reads."""
+    empty = sorted(name for name in needs.types & seen.keys() if not seen[name])
+    lacking = [
+        f"{name} without {', '.join(absent)}"
+        for name in sorted(needs.types & seen.keys())
+        if seen[name] and (absent := _absent(name, needs.elements[name], seen[name]))
+    ]
+    if not (empty or lacking):
+        yield good(title, "the records that were seen have all elements that it reads")
+    if empty:
+        named = ", ".join(empty)
+        yield look(title, f"no {named} of the patients seen", ask=f"whether {named} is sent")
+    if lacking:
+        told = "; ".join(lacking)
+        yield look(title, f"in no record seen: {told}", ask=f"whether these are sent: {told}")
+
+
+def _absent(
+    type_name: str, elements: frozenset[str], records: Sequence[frozenset[str]]
+) -> list[str]:
+    """The elements that no record has."""
+    there = frozenset().union(*records)
+    of = r4().elements(qualified(type_name))
+    return sorted(
+        name
+        for name in elements - {ALL_ELEMENTS}
+        if name in of and there.isdisjoint(json_names(name, of[name]))
+    )

@@ -1,0 +1,116 @@
+"""Whether a result may be told again: what a few patients changed stays as it was told before.
+
+A reader who compares two releases of one number, or of two windows that overlap, sees what the
+patients between them did. So nothing new is said until enough patients have changed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from service.disclosure import Mark, Name, Policy, Published, Table, changed
+from service.measure.completeness import Completeness, Reason, Verdict
+from service.site.history import Remembered
+
+Members = Mapping[Name, frozenset[Mark]]
+
+
+class Held(StrEnum):
+    """Why nothing new is said of a result."""
+
+    FEW_CHANGED = "too few patients changed; the number that was released stands"
+    TOO_OFTEN = "it was corrected as often as the policy allows; the last number stands"
+    NOT_COMPUTABLE = "it cannot be computed now; the number that was released stands"
+    WITHDRAWN = "it was withdrawn, and too few patients changed since"
+    OVERLAP = "it differs by too few patients from an overlapping period that was released"
+
+
+class Saying(StrEnum):
+    """What is to be said of a result."""
+
+    NEW = "new"  # counts that were not told before
+    KEPT = "kept"  # the counts that were told, with the verdict of today
+    AGAIN = "again"  # what was told, to the byte
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What is to be said, after which earlier release, and why nothing new is."""
+
+    saying: Saying
+    before: Remembered | None = None
+    held: Held | None = None
+
+
+def decide(
+    table: Table,
+    members: Members,
+    completeness: Completeness,
+    policy: Policy,
+    history: Sequence[Remembered],
+) -> Decision:
+    """What may be said of a result, given all that was said before to the same network."""
+    told = [each for each in history if each.published.network == policy.network]
+    mine = [each for each in told if _is_of(each.published, table)]
+    if not mine:
+        if completeness.verdict is Verdict.NOT_COMPUTABLE or not _too_near(
+            table, members, policy, told
+        ):
+            return Decision(Saying.NEW)
+        return Decision(Saying.NOTHING, held=Held.OVERLAP)
+    counted = [each for each in mine if each.counted]
+    if not counted:
+        return Decision(Saying.NEW, mine[-1])
+    if completeness.verdict is Verdict.NOT_COMPUTABLE:
+        held = Held.WITHDRAWN if mine[-1].withdrawn else Held.NOT_COMPUTABLE
+        return Decision(Saying.AGAIN, mine[-1], held)
+    return _told_before(members, completeness, policy, counted, mine[-1])
+
+
+def _told_before(
+    members: Members,
+    completeness: Completeness,
+    policy: Policy,
+    counted: Sequence[Remembered],
+    latest: Remembered,
+) -> Decision:
+    differing = changed(counted[-1].published.members, members)
+    few = differing < policy.k_delta
+    if latest.withdrawn and few:
+        return Decision(Saying.AGAIN, latest, Held.WITHDRAWN)
+    if not few:
+        versions = len({tuple(each.published.cells.items()) for each in counted})
+        if versions < policy.max_versions or latest.withdrawn:
+            return Decision(Saying.NEW, latest)
+        return Decision(Saying.AGAIN, latest, Held.TOO_OFTEN)
+    if differing == 0:
+        return Decision(Saying.KEPT if latest.policy == policy.hash else Saying.NEW, latest)
+    if _only_the_calendar(latest, completeness):
+        return Decision(Saying.KEPT, latest, Held.FEW_CHANGED)
+    return Decision(Saying.AGAIN, latest, Held.FEW_CHANGED)
+
+
+def _only_the_calendar(latest: Remembered, now: Completeness) -> bool:
+    """Whether the verdict is today what it was, but that the window has closed since."""
+    was = latest.completeness.reasons
+    return Reason.WINDOW_OPEN in was and now.reasons == was - {Reason.WINDOW_OPEN}
+
+
+def _is_of(published: Published, table: Table) -> bool:
+    return (published.measure, published.period) == (table.measure, table.period)
+
+
+def _too_near(table: Table, members: Members, policy: Policy, told: Sequence[Remembered]) -> bool:
+    """Whether an overlapping period of the measure was released that differs by a few patients."""
+    latest = {
+        each.published.period: each.published
+        for each in told
+        if each.counted and each.published.measure == table.measure
+    }
+    overlapping = (
+        each
+        for (first, last), each in latest.items()
+        if first <= table.period[1] and table.period[0] <= last
+    )
+    return any(0 < changed(each.members, members) < policy.k_delta for each in overlapping)

@@ -1,0 +1,220 @@
+"""Pulling by search: where the EHR does not export, or where its vendor profile says so.
+
+First the patients, then for so many of them at a time each type of record. What the answers of the
+EHR do not account for becomes a finding.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from service.fhir.compartment import SHARED
+from service.fhir.searching import Matches, Query, chunks, search
+from service.fhir.together import together
+from service.progress import progress
+from service.site.acquisition import AcquiredFile
+from service.site.asking import Asking, elements_to_send
+from service.site.cohort import read_cohort
+from service.site.includes import includes
+from service.site.pull_log import Cohort, PullLog
+from service.site.verdict import Fault, Finding
+
+BY_SUBJECT = frozenset({"SupplyRequest"})  # which cannot be searched by `patient`
+EVERYONE = "everyone"
+
+
+@dataclass(frozen=True)
+class Part:
+    """A search of a pull. ``ids`` are the patients whose records are wanted, all when empty;
+    ``slice`` is a search that finds a part of the type."""
+
+    key: str
+    type: str
+    ids: tuple[str, ...] = ()
+    slice: str = ""
+
+
+def search_all(asking: Asking, log: PullLog) -> str:
+    """Search what the plan names, into files that the log has at the end.
+
+    Returns the instant that the data are as of: the EHR's clock before the first search. Raises
+    EhrError when it does not tell who is meant, UnavailableError when patience is at an end.
+    """
+    if log.cohort is None:
+        as_of = _clock(asking)
+        manner = asking.profile.search.manner
+        cohort = read_cohort(asking.endpoint, asking.config.fhir, manner)
+        ids = None if cohort.ids is None else sorted(cohort.ids)
+        log.note(Cohort(ids, cohort.missing, as_of))
+    assert log.cohort is not None
+    patients = _search_patients(asking, log.cohort, log)
+    _search_parts(asking, list(_parts(asking, patients)), "Searching records", log)
+    return log.cohort.as_of
+
+
+def search_findings(log: PullLog) -> list[Finding]:
+    """What is wrong with a pull by search: one finding of a kind and type."""
+    counts: Counter[tuple[Fault, str, str]] = Counter()
+    for finding in log.findings():
+        counts[finding.fault, finding.where, finding.type] += finding.count
+    found = [Finding(fault, where, count, of) for (fault, where, of), count in counts.items()]
+    cohort = log.cohort
+    if cohort is not None:
+        came = {id for id, _ in _patients_in(log)}
+        absent = len(set(cohort.ids or ()) - came) + cohort.missing
+        if absent:
+            found.append(Finding(Fault.COHORT_INCOMPLETE, "the EHR", absent))
+    return sorted(found)
+
+
+def _clock(asking: Asking) -> str:
+    """The EHR's clock, or ours when it does not tell the time."""
+    told = asking.endpoint.get("metadata").headers.get("Date", "")
+    try:
+        moment = parsedate_to_datetime(told)
+    except (TypeError, ValueError):
+        moment = datetime.now(UTC)
+    return moment.astimezone(UTC).isoformat()
+
+
+def _search_patients(asking: Asking, cohort: Cohort, log: PullLog) -> list[str]:
+    """Search the patients, and those whose records were put together with theirs; their ids."""
+    if cohort.ids is None:
+        wanted = [Part(f"Patient:{EVERYONE}", "Patient")]
+        _search_parts(asking, wanted, "Searching patients", log)
+        return sorted({id for id, _ in _patients_in(log)})
+    known: set[str] = set()
+    new = set(cohort.ids)
+    while new:
+        known |= new
+        groups = chunks(sorted(new), asking.profile.search.patients_at_once)
+        parts = [Part(f"Patient:{ids[0]}", "Patient", ids) for ids in groups]
+        _search_parts(asking, parts, "Searching patients", log)
+        new = {other for _, others in _patients_in(log) for other in others} - known
+    return sorted({id for id, _ in _patients_in(log)})
+
+
+class _Reference(msgspec.Struct, frozen=True):
+    reference: str = ""
+
+
+class _Link(msgspec.Struct):
+    other: _Reference = _Reference()
+    type: str = ""
+
+
+class _Patient(msgspec.Struct):
+    id: str = ""
+    link: list[_Link] = []
+
+
+def _patients_in(log: PullLog) -> Iterator[tuple[str, set[str]]]:
+    """The patients that came, each with those who replace them or whom they replace."""
+    return patients_of(file for file in log.files() if file.type == "Patient")
+
+
+def patients_of(files: Iterable[AcquiredFile]) -> Iterator[tuple[str, set[str]]]:
+    """The patients in files, each with the ids of those who replace them or whom they replace."""
+    for line in (line for file in files for line in file.read()):
+        try:
+            patient = msgspec.json.decode(line, type=_Patient)
+        except (ValueError, RecursionError):
+            continue
+        if patient.id:
+            yield patient.id, set(_others(patient))
+
+
+def _others(patient: _Patient) -> Iterator[str]:
+    for link in patient.link:
+        if link.type in ("replaced-by", "replaces"):
+            kind, _, id = link.other.reference.rpartition("/")
+            if kind.rpartition("/")[2] == "Patient" and id:
+                yield id
+
+
+def _parts(asking: Asking, patients: list[str]) -> Iterator[Part]:
+    """The searches for all types but Patient, in an order that never changes."""
+    for type_name in sorted(asking.own_types - {"Patient"}):
+        slices = asking.profile.search.slices.get(type_name, ("",))
+        for ids in chunks(patients, asking.profile.search.patients_at_once):
+            for number, slice in enumerate(slices):
+                yield Part(f"{type_name}:{ids[0]}:{number}", type_name, ids, slice)
+
+
+def _search_parts(asking: Asking, parts: list[Part], title: str, log: PullLog) -> None:
+    with progress(title, len(parts)) as advance:
+
+        def take(part: Part) -> None:
+            if part.key not in log.done:
+                _search_part(asking, part, log)
+            advance(1)
+
+        together(take, parts, asking.at_once)
+
+
+def _search_part(asking: Asking, part: Part, log: PullLog) -> None:
+    """Make one search; patient by patient when many at once do not come whole."""
+    found = [_asked(asking, part, part.ids)]
+    if not found[0].whole and len(part.ids) > 1:
+        found = [_asked(asking, part, (id,)) for id in part.ids]
+    for matches in found:
+        _add_included(asking, matches, log)
+    lines = [line for each in found for line in (*each.found.values(), *each.nameless)]
+    findings = [finding for each in found for finding in _faults(part, each)]
+    log.add(part.key, part.type, lines, findings)
+
+
+def _add_included(asking: Asking, matches: Matches, log: PullLog) -> None:
+    """Keep what came along and is nobody's, each once; the rest is searched for itself."""
+    for (kind, id), line in matches.included.items():
+        key = f"{kind}/{id}"
+        if kind in asking.plan.types & SHARED and key not in log.done:
+            log.add(key, kind, [line], [])
+
+
+def _asked(asking: Asking, part: Part, ids: tuple[str, ...]) -> Matches:
+    query = Query(part.type, tuple(_parameters(asking, part, ids)))
+    return search(asking.endpoint, query, asking.profile.search.manner)
+
+
+def _parameters(asking: Asking, part: Part, ids: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+    sound = asking.profile.search
+    if ids:
+        yield patient_parameter(part.type), ",".join(ids)
+    yield from parse_qsl(part.slice)
+    if asking.since is not None and sound.last_updated and part.type != "Patient":
+        yield "_lastUpdated", f"ge{asking.since}"
+    if sound.include:
+        yield from includes(part.type, asking.plan.types)
+    elements = elements_to_send(asking.plan, part.type) if sound.elements else None
+    if elements is not None:
+        yield "_elements", ",".join(sorted(elements))
+    yield "_count", str(sound.page_size)
+
+
+def patient_parameter(type_name: str) -> str:
+    """The search parameter for whose a record is."""
+    if type_name == "Patient":
+        return "_id"
+    return "subject" if type_name in BY_SUBJECT else "patient"
+
+
+def _faults(part: Part, matches: Matches) -> Iterator[Finding]:
+    name = part.type
+    if matches.refused:
+        yield Finding(Fault.TYPE_REFUSED, name, 1, name)
+    if matches.mismatch:
+        yield Finding(Fault.COUNT_MISMATCH, name, matches.mismatch, name)
+    if matches.circles:
+        yield Finding(Fault.ENDLESS, name, 1, name)
+    if matches.cut:
+        yield Finding(Fault.CUT_OFF, name, 1, name)
+    if matches.issues:
+        yield Finding(Fault.OUTCOME_AMONG_RECORDS, name, len(matches.issues), name)
+    if part.slice:
+        yield Finding(Fault.SLICED, name, 1, name)

@@ -1,0 +1,149 @@
+"""How a resource of one type is read: the elements that are kept, and what else must be known.
+
+Only the elements that the plan names are decoded at all; they are kept as the EHR wrote them, byte
+for byte, so a decimal keeps its digits.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import msgspec
+from msgspec import Raw
+
+from service.cql.model import json_names
+from service.errors import ConfigError
+from service.fhir.compartment import SHARED, is_single, patient_link
+from service.fhir.model import qualified, r4
+from service.site.plan import ALL_ELEMENTS
+
+# Kept whether a measure reads them or not: without them a resource can mean its opposite. Most are
+# R4's modifier elements (http://hl7.org/fhir/R4/conformance-rules.html#isModifier).
+ALWAYS = frozenset(
+    {
+        "active",
+        "clinicalStatus",
+        "deceased",
+        "doNotPerform",
+        "implicitRules",
+        "intent",
+        "lifecycleStatus",
+        "link",
+        "modifierExtension",
+        "status",
+        "verificationStatus",
+    }
+)
+NEVER = frozenset({"text", "id", "meta", "contained"})  # narrative; the others are kept apart
+# When something was, by the first of these that a resource has: what was done before what was
+# written down about it.
+DATES = (
+    "period",
+    "effective",
+    "performed",
+    "occurrence",
+    "occurred",
+    "onset",
+    "start",
+    "servicedPeriod",
+    "serviced",
+    "billablePeriod",
+    "whenHandedOver",
+    "whenPrepared",
+    "collection",
+    "authoredOn",
+    "recordedDate",
+    "recorded",
+    "issued",
+    "sent",
+    "received",
+    "created",
+    "date",
+)
+
+
+class Meta(msgspec.Struct, omit_defaults=True):
+    """What is read of Resource.meta; ``lastUpdated`` is taken off before it is kept."""
+
+    profile: list[str] = []
+    lastUpdated: str = ""
+
+
+class Link(msgspec.Struct):
+    """A Reference to the patient; what stands beside it, as a name, is not kept."""
+
+    reference: str = ""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """How resources of a type are decoded.
+
+    ``link``: the path to the patient; ``plain``: it is one single Reference. ``dates``: the JSON
+    properties that say when, the most telling first. ``born``: a birth date is needed.
+    """
+
+    type: str
+    decoder: msgspec.json.Decoder[Any]
+    link: tuple[str, ...]
+    plain: bool
+    dates: tuple[str, ...]
+    born: bool
+
+
+def shape_of(type_name: str, elements: frozenset[str]) -> Shape:
+    """The shape of a type of which these top elements are kept.
+
+    Raises ConfigError for a type that is no patient's and that none refers to.
+    """
+    link = patient_link(type_name)
+    if link is None and type_name not in SHARED and type_name != "Patient":
+        raise ConfigError(
+            "The measures need a resource type that cannot be told to be of a patient",
+            where=type_name,
+            todo="Leave out the measure that reads it",
+        )
+    path = tuple(link.split(".")) if link else ()
+    kept = elements | ALWAYS | set(path[:1])
+    names = frozenset(_json_names(type_name, kept))
+    fields: dict[str, tuple[Any, Any]] = {
+        "resourceType": (str, ""),
+        "id": (str, ""),
+        "meta": (Meta | None, None),
+        "contained": (list[Raw], msgspec.field(default_factory=list)),
+        **{name: (Raw, Raw()) for name in sorted(names)},
+    }
+    plain = len(path) == 1 and is_single(type_name, path[0])
+    if plain:
+        fields[path[0]] = (Link | None, None)
+    struct = msgspec.defstruct(
+        type_name, [(name, *field) for name, field in fields.items()], omit_defaults=True
+    )
+    dates = tuple(name for name in date_names(type_name) if name in names)
+    decoder = msgspec.json.Decoder(struct)
+    return Shape(type_name, decoder, path, plain, dates, "birthDate" in names)
+
+
+def _json_names(type_name: str, elements: frozenset[str]) -> Iterator[str]:
+    """The JSON properties of the elements, with the companions that hold primitives' extensions."""
+    for element, of in r4().elements(qualified(type_name)).items():
+        if element in NEVER or not (element in elements or ALL_ELEMENTS in elements):
+            continue
+        for name, kind in json_names(element, of).items():
+            yield name
+            if r4().primitive(kind.name):
+                yield f"_{name}"
+
+
+@cache
+def date_names(type_name: str) -> tuple[str, ...]:
+    """The JSON properties that say when a resource of a type was, in the order of `DATES`."""
+    elements = r4().elements(qualified(type_name))
+    return tuple(
+        name
+        for element in DATES
+        if element in elements
+        for name, kind in json_names(element, elements[element]).items()
+        if kind.local in ("dateTime", "Period", "instant", "date")
+    )

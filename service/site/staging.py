@@ -1,0 +1,171 @@
+"""From the lines of a pull to tables of records, divided by patient.
+
+Each process writes its own tables, tab-separated, one for each division of the patients; shared
+resources, which are nobody's, have one of their own. A record is known by the range of a file in
+which it was read and by its line there.
+"""
+
+import os
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from service.site.acquisition import AcquiredFile
+from service.site.intake import Intake, Row
+from service.site.quarantine import Entry, quoted
+from service.site.verdict import Fault
+
+BLOCK = 2**18  # bytes that are decoded at once
+LONGEST_LINE = 2**28
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+SHARED = -1  # the division of what is nobody's
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How a build is cut up, in bytes of the pull: what one process reads in one go, about what a
+    division has, and below what one process reads before others would have started."""
+
+    range: int = 32 * 2**20
+    division: int = 64 * 2**20
+    alone: int = 32 * 2**20
+
+
+USUAL = Sizes()
+
+
+class Range(msgspec.Struct, frozen=True):
+    """The lines of a file that begin at or after byte ``start`` and before byte ``end``."""
+
+    number: int
+    path: str
+    type: str
+    start: int
+    end: int
+
+
+class Staged(msgspec.Struct, frozen=True):
+    """What was read of a range: how many lines in all, how many with something on them, and how
+    many faults of each kind."""
+
+    number: int
+    ends: int
+    lines: int
+    faults: dict[Fault, int]
+
+
+def ranges(files: Iterable[AcquiredFile], length: int = USUAL.range, first: int = 0) -> list[Range]:
+    """The files in ranges of that many bytes, in their order; numbered from ``first``."""
+    found: list[Range] = []
+    for file in files:
+        size = file.path.stat().st_size
+        for start in range(0, max(size, 1), length):
+            end = min(start + length, size)
+            found.append(Range(first + len(found), str(file.path), file.type, start, end))
+    return found
+
+
+def blocks(part: Range) -> Iterator[bytes]:
+    """The range in blocks of whole lines."""
+    with open(part.path, "rb") as file:
+        if part.start:
+            file.seek(part.start - 1)
+            file.readline()  # a line that begins before the range is the last range's
+        elif file.read(len(BYTE_ORDER_MARK)) != BYTE_ORDER_MARK:
+            file.seek(0)
+        while file.tell() < part.end:
+            block = file.read(min(BLOCK, part.end - file.tell()))
+            yield block if block.endswith(b"\n") else block + file.readline(LONGEST_LINE)
+
+
+class Tables:
+    """The tables that one process writes in a folder; ``bounds`` divide the patients by id."""
+
+    def __init__(self, folder: Path, process: int, bounds: Sequence[str]) -> None:
+        self._folder = folder
+        self._process = process
+        self._bounds = bounds
+        self._records: list[list[bytes]] = [[] for _ in range(len(bounds) + 2)]
+        self._references: list[list[bytes]] = [[] for _ in range(len(bounds) + 2)]
+        self._files: dict[str, IO[bytes]] = {}
+
+    def add(self, part: int, line: int, row: Row) -> None:
+        """Keep a record, and what it refers to, for the next `write`."""
+        owner = row.patient or ""
+        division = bisect_right(self._bounds, owner) if owner else SHARED
+        keys = f"{part}\t{line}\t{row.type}\t{row.id}\t{owner}\t{row.updated}\t{row.month}\t"
+        self._records[division].append(keys.encode() + row.json)
+        if row.references:
+            waiting = self._references[division]
+            for name, id in sorted(row.references):
+                waiting.append(f"{part}\t{line}\t{name}\t{id}".encode())
+
+    def write(self) -> None:
+        """Hand what was added to the files."""
+        for kind, waiting in (("record", self._records), ("reference", self._references)):
+            for division, lines in enumerate(waiting):
+                if lines:
+                    number = SHARED if division == len(waiting) - 1 else division
+                    lines.append(b"")
+                    self._file(f"{kind}-{number}").write(b"\n".join(lines))
+                    lines.clear()
+
+    def _file(self, name: str) -> IO[bytes]:
+        if name not in self._files:
+            self._files[name] = private(self._folder / f"{name}.{self._process}.tsv")
+        return self._files[name]
+
+    def flush(self) -> None:
+        """All that was added is in the files, for other processes to read."""
+        self.write()
+        for file in self._files.values():
+            file.flush()
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self._files.values():
+            file.close()
+
+
+def stage(part: Range, intake: Intake, tables: Tables, folder: Path) -> Staged:
+    """Read a range into the tables; what cannot be used is listed in ``aside-<number>.ndjson``."""
+    faults: Counter[Fault] = Counter()
+    line = lines = 0
+    for block in blocks(part):
+        aside: list[tuple[int, Fault, bool]] = []
+        for number, read in intake.read_lines(block, part.type):
+            lines += 1
+            if isinstance(read, Row):
+                tables.add(part.number, line + number, read)
+                if not read.has_birth_date:
+                    aside.append((number, Fault.NO_BIRTH_DATE, True))
+            elif isinstance(read, Fault):
+                aside.append((number, read, False))
+        if aside:
+            texts = block.split(b"\n")
+            entries = [
+                Entry(part.path, line + at + 1, fault, None if kept else quoted(texts[at]))
+                for at, fault, kept in aside
+            ]
+            _list(folder / f"aside-{part.number}.ndjson", entries)
+            faults.update(fault for _, fault, _ in aside)
+        line += block.count(b"\n")
+        tables.write()
+    tables.flush()
+    return Staged(part.number, line, lines, dict(faults))
+
+
+def _list(path: Path, entries: list[Entry]) -> None:
+    with private(path, append=True) as file:
+        file.write(b"".join(msgspec.json.encode(entry) + b"\n" for entry in entries))
+
+
+def private(path: Path, *, append: bool = False) -> IO[bytes]:
+    """A file that its owner alone can read; a new one unless ``append``."""
+    flags = os.O_APPEND if append else os.O_EXCL
+    return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | flags, 0o600), "ab")

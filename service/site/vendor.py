@@ -1,0 +1,147 @@
+"""What is known of an EHR's kind of server: a vendor profile, as data.
+
+The profiles stand in ``vendors/*.toml``; a site may write its own and name the file in site.toml.
+Whatever could leave out records unseen (filters, increments) is used only where a profile says that
+it is sound: filtering afterwards cannot bring back what a server did not send. docs/vendors.md
+explains each key.
+"""
+
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import parse_qsl
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from service.errors import ConfigError
+from service.fhir.bulk import Level
+from service.fhir.compartment import resource_types
+from service.fhir.searching import Manner
+
+DEFAULT = "default"
+PROFILES = files("service.site").joinpath("vendors")
+
+
+def _type_name(name: str) -> str:
+    if name not in resource_types():
+        raise ValueError("this is not a resource type of FHIR R4")
+    return name
+
+
+def _search_text(text: str) -> str:
+    """Search parameters as they stand in an address: ``category=laboratory``."""
+    try:
+        parse_qsl(text, strict_parsing=True)
+    except ValueError:
+        raise ValueError("these are not search parameters, as in category=laboratory") from None
+    return text
+
+
+TypeName = Annotated[str, AfterValidator(_type_name)]
+SearchText = Annotated[str, AfterValidator(_search_text)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ExportProfile(_Section):
+    """What is sound of the server's bulk export."""
+
+    levels: tuple[Level, ...] = Field(min_length=1)
+    post: bool
+    elements: bool
+    since: bool
+    patients: bool
+
+
+class SearchProfile(_Section):
+    """What is sound of the server's search.
+
+    ``slices``: by type the searches that are made in turn, where it cannot be searched whole.
+    """
+
+    method: Literal["get", "post"]
+    page_size: int = Field(ge=1, le=10_000)
+    patients_at_once: int = Field(ge=1, le=1_000)
+    last_updated: bool
+    totals: bool
+    include: bool
+    elements: bool
+    harmless: tuple[str, ...] = ()
+    slices: dict[TypeName, tuple[SearchText, ...]] = Field(default_factory=dict)
+
+    @property
+    def manner(self) -> Manner:
+        """How its searches are made and judged."""
+        return Manner(self.method, frozenset(self.harmless), self.totals)
+
+
+class VendorProfile(_Section):
+    """All that is known of one kind of server."""
+
+    title: str
+    way: Literal["export", "search"]
+    fall_back: bool
+    export: ExportProfile
+    search: SearchProfile
+
+
+def vendor_names() -> list[str]:
+    """The profiles that come with the program."""
+    return sorted(
+        each.name.removesuffix(".toml")
+        for each in PROFILES.iterdir()
+        if each.name.endswith(".toml")
+    )
+
+
+def load_vendor(name: str) -> VendorProfile:
+    """The profile of that name, or in the file of that name when it ends in ``.toml``.
+
+    Raises ConfigError that says what is wrong with it, or which names there are.
+    """
+    if name.endswith(".toml"):
+        return _parse(_text(Path(name)), name)
+    if name not in vendor_names():
+        raise ConfigError(
+            "There is no such vendor profile",
+            where="fhir.vendor",
+            todo=f"Give one of {', '.join(vendor_names())}, or a file that ends in .toml",
+        )
+    return _parse(PROFILES.joinpath(f"{name}.toml").read_text("utf-8"), name)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            "The vendor profile cannot be read", where=str(path), todo="Check fhir.vendor"
+        ) from error
+
+
+def _parse(text: str, where: str) -> VendorProfile:
+    try:
+        return VendorProfile.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"The vendor profile is not TOML: {error}", where=where) from None
+    except ValidationError as error:
+        raise ConfigError(
+            "; ".join(_complaints(error)), where=where, todo="docs/vendors.md has every key"
+        ) from None
+
+
+def _complaints(error: ValidationError) -> list[str]:
+    told = []
+    for problem in error.errors(include_input=False, include_url=False):
+        key = ".".join(str(part) for part in problem["loc"] if part != "[key]")
+        match problem["type"]:
+            case "extra_forbidden":
+                told.append(f"{key} is not a key of a vendor profile")
+            case "missing":
+                told.append(f"{key} is missing")
+            case _:
+                told.append(f"{key}: {problem['msg'].removeprefix('Value error, ')}")
+    return told

@@ -1,0 +1,129 @@
+"""What is known to be wrong with a pull, and what that means for the numbers.
+
+Faults are told apart more finely here than on the wire: how many records and which files stays at
+the site, `Completeness` and its reasons travel (see `service.measure.completeness`).
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from service.measure.completeness import COMPLETE, Completeness, Reason, Verdict
+
+# A pull that lost more than this share of its records says nothing about the site.
+TOLERATED_SHARE = 0.05
+
+
+class Fault(StrEnum):
+    """One kind of thing that can be wrong with a pull."""
+
+    TYPE_REFUSED = "type-refused"
+    EXPORT_ERROR = "export-error"
+    COUNT_MISMATCH = "count-mismatch"
+    OUTCOME_AMONG_RECORDS = "outcome-among-records"
+    UNREADABLE = "unreadable"
+    UNKNOWN_TYPE = "unknown-type"
+    UNKNOWN_PATIENT = "unknown-patient"
+    NO_BIRTH_DATE = "no-birth-date"
+    NO_PATIENTS = "no-patients"
+    COHORT_INCOMPLETE = "cohort-incomplete"
+    LEFT_OUT = "left-out"
+    ENDLESS = "endless"
+    CUT_OFF = "cut-off"
+    SLICED = "sliced"
+    UNRESOLVED_REFERENCE = "unresolved-reference"
+    UNMAPPED_CODE = "unmapped-code"
+    EMPTY_MONTH = "empty-month"
+    SHRUNK = "shrunk"
+    UNRECONCILED = "unreconciled"
+    WINDOW_OPEN = "window-open"
+    EVALUATION_ERROR = "evaluation-error"
+
+
+REASONS: Mapping[Fault, Reason] = {
+    Fault.TYPE_REFUSED: Reason.TYPE_REFUSED,
+    Fault.EXPORT_ERROR: Reason.MANIFEST_ERROR,
+    Fault.COUNT_MISMATCH: Reason.COUNT_MISMATCH,
+    Fault.OUTCOME_AMONG_RECORDS: Reason.PAGE_OUTCOME,
+    Fault.UNREADABLE: Reason.UNREADABLE_RECORD,
+    Fault.UNKNOWN_TYPE: Reason.UNREADABLE_RECORD,
+    Fault.UNKNOWN_PATIENT: Reason.MISSING_DATA,
+    Fault.NO_BIRTH_DATE: Reason.UNREADABLE_RECORD,
+    Fault.NO_PATIENTS: Reason.MISSING_DATA,
+    Fault.COHORT_INCOMPLETE: Reason.MISSING_DATA,
+    Fault.LEFT_OUT: Reason.MISSING_DATA,
+    Fault.ENDLESS: Reason.COUNT_MISMATCH,
+    Fault.CUT_OFF: Reason.MISSING_DATA,
+    Fault.SLICED: Reason.MISSING_DATA,
+    Fault.UNRESOLVED_REFERENCE: Reason.UNRESOLVED_REFERENCE,
+    Fault.UNMAPPED_CODE: Reason.UNMAPPED_CODE,
+    Fault.EMPTY_MONTH: Reason.MISSING_DATA,
+    Fault.SHRUNK: Reason.MISSING_DATA,
+    Fault.UNRECONCILED: Reason.UNRECONCILED,
+    Fault.WINDOW_OPEN: Reason.WINDOW_OPEN,
+    Fault.EVALUATION_ERROR: Reason.EVALUATION_ERROR,
+}
+SENTENCES: Mapping[Fault, str] = {
+    Fault.TYPE_REFUSED: "the EHR does not let this client read {where}",
+    Fault.EXPORT_ERROR: "the EHR reports {count} problems with its export in {where}",
+    Fault.COUNT_MISMATCH: "{where}: {count} lines more or fewer than the EHR announced",
+    Fault.OUTCOME_AMONG_RECORDS: "{where}: {count} messages of trouble instead of records",
+    Fault.UNREADABLE: "{where}: {count} lines are no FHIR resource",
+    Fault.UNKNOWN_TYPE: "{where}: {count} resources are of a type that FHIR R4 does not have",
+    Fault.UNKNOWN_PATIENT: "{where}: {count} resources are of a patient who did not arrive",
+    Fault.NO_BIRTH_DATE: "{where}: {count} patients have no birth date",
+    Fault.NO_PATIENTS: "not one patient arrived",
+    Fault.COHORT_INCOMPLETE: "{count} patients of the cohort did not come from {where}",
+    Fault.LEFT_OUT: "{where}: {count} records that a search finds are not in the export",
+    Fault.ENDLESS: "{where}: the pages of {count} searches lead in a circle",
+    Fault.CUT_OFF: "{where}: {count} searches end with a full page, and there may be more",
+    Fault.SLICED: "{where} was searched in parts, which may not be all of it",
+    Fault.UNRESOLVED_REFERENCE: "{count} referenced resources of type {where} could not be found",
+    Fault.UNMAPPED_CODE: "{count} codes in {where} are known to no mapping",
+    Fault.EMPTY_MONTH: "no {where}, where the last month that had any had {count}",
+    Fault.SHRUNK: "{where}: {count} fewer than there were; if that is right, `weir site accept`",
+    Fault.UNRECONCILED: "{where} cannot show before the next full pull",
+    Fault.WINDOW_OPEN: "records of {where} may still come",
+    Fault.EVALUATION_ERROR: "{count} patients have no defined result",
+}
+FATAL = frozenset({Fault.TYPE_REFUSED, Fault.NO_PATIENTS})
+LOSES_RECORDS = frozenset({Fault.UNREADABLE, Fault.UNKNOWN_TYPE, Fault.UNKNOWN_PATIENT})
+# Listed one by one in the quarantine.
+QUARANTINED = LOSES_RECORDS | {Fault.NO_BIRTH_DATE, Fault.OUTCOME_AMONG_RECORDS}
+
+
+@dataclass(frozen=True, order=True)
+class Finding:
+    """A fault that was met ``count`` times; ``where`` is a file, a resource type or a path.
+
+    ``type`` is the resource type that it concerns; "" when it may concern any.
+    """
+
+    fault: Fault
+    where: str
+    count: int = 1
+    type: str = ""
+
+    def __str__(self) -> str:
+        return SENTENCES[self.fault].format(where=self.where, count=self.count)
+
+
+def concerning(findings: Iterable[Finding], types: Collection[str]) -> list[Finding]:
+    """Those that concern one of the resource types, or may."""
+    return [finding for finding in findings if not finding.type or finding.type in types]
+
+
+def judge(
+    findings: Collection[Finding], records: int, tolerated: float = TOLERATED_SHARE
+) -> Completeness:
+    """The verdict on ``records`` lines of a pull: complete only if nothing at all was found.
+
+    Not computable when a type was refused, nobody arrived, or more than the tolerated share of the
+    records were lost; provisional otherwise.
+    """
+    if not findings:
+        return COMPLETE
+    lost = sum(finding.count for finding in findings if finding.fault in LOSES_RECORDS)
+    fatal = any(finding.fault in FATAL for finding in findings)
+    verdict = Verdict.NOT_COMPUTABLE if fatal or lost > tolerated * records else Verdict.PROVISIONAL
+    return Completeness(verdict, frozenset(REASONS[finding.fault] for finding in findings))

@@ -1,0 +1,201 @@
+"""The processes that build a store: this one for a small pull, one for each core for a large one.
+
+A job is done the same way in all of them. Workers are given their jobs on standard input and end
+with it, so that none outlives the run.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+import duckdb
+import msgspec
+
+from service.errors import StoreError
+from service.site.division import Divided, divide, versions, workbench
+from service.site.intake import Intake
+from service.site.plan import AcquisitionPlan
+from service.site.staging import Range, Staged, Tables, stage
+
+TODO = "Check the free space and the owner of data_dir, and run again"
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """What all jobs of a build share; see `Intake` and `Tables`."""
+
+    folder: str
+    base_url: str
+    elements: dict[str, list[str]]
+    bounds: list[str]
+    aliases: dict[str, str]
+
+
+class Stage(msgspec.Struct, frozen=True, tag=True):
+    """Read a range into tables."""
+
+    part: Range
+
+
+class Divide(msgspec.Struct, frozen=True, tag=True):
+    """Make a division's part of the store, leaving out records by range and line."""
+
+    number: int
+    leave_out: list[tuple[int, int]]
+
+
+class Seek(msgspec.Struct, frozen=True, tag=True):
+    """Find the versions of resources by their keys."""
+
+    number: int
+    keys: list[int]
+
+
+Version = tuple[int, int, int, int]  # key, lastUpdated in microseconds, range, line
+
+
+class Found(msgspec.Struct, frozen=True):
+    """What `Seek` found."""
+
+    versions: list[Version]
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """A job that could not be done; ``why`` holds nothing of a record."""
+
+    why: str
+
+
+Job = Stage | Divide | Seek
+R = TypeVar("R", Staged, Divided, Found)
+
+
+class Bench:
+    """Does jobs in this process."""
+
+    def __init__(self, setting: Setting, process: int, threads: int | None = None) -> None:
+        self._folder = Path(setting.folder)
+        plan = AcquisitionPlan({name: frozenset(of) for name, of in setting.elements.items()})
+        self._intake = Intake(plan, setting.base_url, setting.aliases)
+        self._tables = Tables(self._folder, process, setting.bounds)
+        self._threads = threads
+
+    def do(self, job: Job) -> Staged | Divided | Found:
+        """Raises OSError and duckdb.Error."""
+        if isinstance(job, Stage):
+            return stage(job.part, self._intake, self._tables, self._folder)
+        with workbench(self._folder, "512MB", self._threads) as work:
+            if isinstance(job, Seek):
+                return Found(versions(work, self._folder, job.number, job.keys))
+            return divide(work, self._folder, job.number, job.leave_out)
+
+    def close(self) -> None:
+        """Close the files that are written."""
+        self._tables.close()
+
+
+class Workers:
+    """As many processes as there are cores, or this one alone; `workers` makes them."""
+
+    def __init__(self, do: Sequence[Callable[[Job, type[Any]], Any]]) -> None:
+        self._idle: SimpleQueue[Callable[[Job, type[Any]], Any]] = SimpleQueue()
+        for each in do:
+            self._idle.put(each)
+        self._count = len(do)
+
+    def do(self, jobs: Sequence[Job], result: type[R], done: Callable[[R], None]) -> list[R]:
+        """The results of jobs, in their order; ``done`` is told of each when it is there.
+
+        Raises StoreError.
+        """
+        if self._count == 1:
+            return [self._one(job, result, done) for job in jobs]
+        with ThreadPoolExecutor(self._count) as pool:
+            return list(pool.map(lambda job: self._one(job, result, done), jobs))
+
+    def _one(self, job: Job, result: type[R], done: Callable[[R], None]) -> R:
+        work = self._idle.get()
+        try:
+            made: R = work(job, result)
+        finally:
+            self._idle.put(work)
+        done(made)
+        return made
+
+
+@contextmanager
+def workers(setting: Setting, *, alone: bool) -> Iterator[Workers]:
+    """A process for each core, or this one ``alone``. Raises StoreError when one cannot work."""
+    cores = len(os.sched_getaffinity(0))
+    if alone or cores == 1:
+        with closing(Bench(setting, 0)) as bench:
+            yield Workers([lambda job, result: bench.do(job)])
+        return
+    with ExitStack() as stack:
+        started = [stack.enter_context(_started(setting, n)) for n in range(cores)]
+        yield Workers([_asking(process) for process in started])
+
+
+@contextmanager
+def _started(setting: Setting, number: int) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "service.site.workers", str(number)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdin and process.stdout
+    try:
+        process.stdin.write(msgspec.json.encode(setting) + b"\n")
+        process.stdin.flush()
+        yield process
+    finally:
+        process.stdin.close()
+        process.stdout.close()
+        process.wait()
+
+
+def _asking(process: subprocess.Popen[bytes]) -> Callable[[Job, type[Any]], Any]:
+    """A function that has a process do a job."""
+    assert process.stdin and process.stdout
+    sent, answered = process.stdin, process.stdout
+
+    def ask(job: Job, result: type[Any]) -> Any:
+        sent.write(msgspec.json.encode(job) + b"\n")
+        sent.flush()
+        line = answered.readline()
+        if not line:
+            raise StoreError("A process that builds the store has died", todo=TODO)
+        try:
+            return msgspec.json.decode(line, type=result)
+        except msgspec.ValidationError:
+            why = msgspec.json.decode(line, type=Failed).why
+            raise StoreError(f"The store cannot be built ({why})", todo=TODO) from None
+
+    return ask
+
+
+def why(error: OSError | duckdb.Error) -> str:
+    """What went wrong, without what was read: DuckDB repeats that."""
+    if isinstance(error, OSError):
+        return error.strerror or type(error).__name__
+    return type(error).__name__
+
+
+def main(number: int, threads: int = 1) -> None:
+    """Do the jobs that stand on standard input, one a line, until it ends."""
+    setting = msgspec.json.decode(sys.stdin.buffer.readline(), type=Setting)
+    with closing(Bench(setting, number, threads)) as bench:
+        for line in sys.stdin.buffer:
+            answer: msgspec.Struct
+            try:
+                answer = bench.do(msgspec.json.decode(line, type=Job))
+            except (OSError, duckdb.Error) as error:
+                answer = Failed(why(error))
+            sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
+            sys.stdout.buffer.flush()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,238 @@
+"""Changes laid over the store give what a full pull would give, whatever changed.
+
+The EHR is a dictionary here, so that thousands of changes are quick; `tests/faults/test_refresh.py`
+does the same with a real server.
+"""
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.site.acquisition import AcquiredFile, Acquisition
+from service.site.building import build_store
+from service.site.layering import lay_over
+from service.site.plan import AcquisitionPlan
+from service.site.store import FOLDER, Store, read_index
+from service.site.verdict import Fault
+
+BASE = "https://ehr.example/fhir"
+PLAN = AcquisitionPlan(
+    {
+        "Patient": frozenset({"birthDate"}),
+        "Encounter": frozenset({"location", "period"}),
+        "Observation": frozenset({"value", "effective", "encounter"}),
+        "Appointment": frozenset({"start"}),
+        "Location": frozenset({"partOf", "name"}),
+        "Medication": frozenset({"code"}),
+        "MedicationRequest": frozenset({"medication"}),
+    }
+)
+Resource = dict[str, Any]
+Key = tuple[str, str]
+
+
+class Hospital:
+    """Resources with the time of their last change, and what was deleted since when."""
+
+    def __init__(self, random: Random, patients: int = 12) -> None:
+        self.random = random
+        self.clock = 0
+        self.there: dict[Key, tuple[int, Resource]] = {}
+        self.gone: dict[Key, int] = {}
+        for n in range(4):
+            self.put(place(f"l{n}", f"l{n - 1}" if n else None, "ward"))
+            self.put({"resourceType": "Medication", "id": f"m{n}", "code": {"text": f"drug {n}"}})
+        for n in range(patients):
+            self.put(patient(f"p{n}"))
+            for m in range(3):
+                self.put(self.anything(f"{n}-{m}", f"p{n}"))
+
+    def put(self, resource: Resource) -> None:
+        self.clock += 1
+        key = resource["resourceType"], resource["id"]
+        self.there[key] = self.clock, resource
+        self.gone.pop(key, None)
+
+    def delete(self, key: Key) -> None:
+        self.clock += 1
+        self.there.pop(key, None)
+        self.gone[key] = self.clock
+
+    def some(self, *types: str) -> Resource:
+        keys = sorted(key for key in self.there if key[0] in types)
+        return self.there[self.random.choice(keys)][1]
+
+    def anything(self, id: str, of: str) -> Resource:
+        """A record of a patient."""
+        r = self.random
+        subject = {"subject": {"reference": f"Patient/{of}"}}
+        month = f"2026-{r.randint(1, 6):02}"
+        at = [{"location": {"reference": f"Location/l{r.randint(0, 3)}"}}]
+        drug = {"medicationReference": {"reference": f"Medication/m{r.randint(0, 3)}"}}
+        stay = {"encounter": {"reference": f"Encounter/e{id}"}} if r.random() < 0.3 else {}
+        return r.choice(
+            [
+                {"resourceType": "Encounter", "id": f"e{id}", "location": at, **subject}
+                | {"period": {"start": f"{month}-01T00:00:00Z"}},
+                {"resourceType": "Observation", "id": f"o{id}", "effectiveDateTime": f"{month}-02"}
+                | {"valueInteger": r.randint(0, 99), "status": "final", **subject, **stay},
+                {"resourceType": "MedicationRequest", "id": f"r{id}", **drug, **subject},
+                {"resourceType": "Appointment", "id": f"a{id}", "start": f"{month}-03"}
+                | {"participant": [{"actor": {"reference": f"Patient/{of}"}}]},
+            ]
+        )
+
+    def change(self) -> None:
+        """Something happens in the hospital."""
+        r = self.random
+        mine = ("Encounter", "Observation", "MedicationRequest", "Appointment")
+        new = f"p{r.randint(0, 20)}"
+        one = self.some(*mine)
+        key = one["resourceType"], one["id"]
+        match r.randint(0, 11):
+            case 0:
+                self.put(patient(new))
+            case 1 | 2:
+                self.put(self.anything(f"n{r.randint(0, 40)}", self.some("Patient")["id"]))
+            case 3:
+                self.delete(key)
+            case 4:
+                self.put({**one, "status": "entered-in-error"})
+            case 5 if "subject" in one:  # it was another patient's
+                self.put({**one, "subject": {"reference": f"Patient/{self.some('Patient')['id']}"}})
+            case 6:
+                self.put(place(f"l{r.randint(0, 3)}", f"l{r.randint(0, 3)}", f"ward {r.random()}"))
+            case 7:  # two patients were one
+                old, kept = self.some("Patient"), self.some("Patient")
+                if old["id"] != kept["id"]:
+                    link = {"other": {"reference": f"Patient/{kept['id']}"}, "type": "replaced-by"}
+                    self.put({**old, "link": [link]})
+            case 8 if r.random() < 0.3:
+                self.delete(("Patient", self.some("Patient")["id"]))
+            case 9:
+                self.put(dict(one))  # written again, and nothing is different
+            case 10 if r.random() < 0.3:
+                self.put({k: v for k, v in self.some("Patient").items() if k != "link"})
+            case _:
+                self.put(self.anything(one["id"][1:], self.some("Patient")["id"]))
+
+    def pull(self, folder: Path, since: int | None = None) -> Acquisition:
+        """What an export brings: all, or what changed after a time."""
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        by_type: dict[str, list[str]] = {}
+        for (name, _), (changed, resource) in self.there.items():
+            if since is None or changed > since:
+                by_type.setdefault(name, []).append(json.dumps(resource))
+        files = []
+        for name, lines in by_type.items():
+            path = folder / f"{name}.ndjson"
+            path.write_text("\n".join(lines) + "\n")
+            files.append(AcquiredFile(path, name, len(lines)))
+        deleted = []
+        if since is not None:
+            requests = [
+                {"request": {"method": "DELETE", "url": "/".join(key)}}
+                for key, when in self.gone.items()
+                if when > since
+            ]
+            path = folder / "deleted.ndjson"
+            bundle = {"resourceType": "Bundle", "type": "transaction", "entry": requests}
+            path.write_text(json.dumps(bundle) + "\n")
+            deleted = [AcquiredFile(path, "Bundle", 1)]
+        return Acquisition(
+            folder,
+            BASE,
+            "2026-07-01T00:00:00+00:00",
+            tuple(files),
+            (),
+            since=None if since is None else str(since),
+            deleted=tuple(deleted),
+        )
+
+
+def patient(id: str) -> Resource:
+    return {"resourceType": "Patient", "id": id, "birthDate": "1957-03-29", "active": True}
+
+
+def place(id: str, within: str | None, name: str) -> Resource:
+    part = {"partOf": {"reference": f"Location/{within}"}} if within else {}
+    return {"resourceType": "Location", "id": id, "name": name, **part}
+
+
+def content(data_dir: Path) -> list[tuple[Any, ...]]:
+    """Every row of a store, and every byte in it."""
+    index = read_index(data_dir)
+    assert index is not None
+    columns = "patient, fingerprint, type, id, month, shared, json"
+    folder = data_dir / FOLDER
+    base = [str(folder / name) for name in index.parts]
+    rows = duckdb.execute(f"SELECT {columns} FROM read_parquet(?)", [base]).fetchall()
+    rows = [row for row in rows if row[0] not in index.replaced]
+    if index.layer:
+        rows += duckdb.execute(
+            f"SELECT {columns} FROM read_parquet(?)", [str(folder / index.layer)]
+        ).fetchall()
+    return sorted(rows)
+
+
+def told(store: Store) -> dict[str, Any]:
+    """What a store says of what it holds."""
+    facts = store.facts
+    return {
+        "patients": facts.patients,
+        "resources": facts.resources,
+        "months": facts.months,
+        "aliases": facts.aliases,
+        "links": facts.links,
+    }
+
+
+def check(seed: int, rounds: int, changes: int, patients: int = 12) -> int:
+    """Rounds of changes, each laid over the store and compared with a full pull; how many of them
+    asked for a full pull instead."""
+    refused = 0
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        hospital = Hospital(Random(seed), patients)
+        site = folder / "site"
+        build_store(hospital.pull(folder / "pull"), PLAN, site)
+        for n in range(rounds):
+            since = hospital.clock
+            for _ in range(changes):
+                hospital.change()
+            store = lay_over(hospital.pull(folder / "pull", since), PLAN, site)
+            full = folder / f"full-{n}"
+            truth = build_store(hospital.pull(folder / "pull"), PLAN, full)
+            if store is None:
+                refused += 1
+                build_store(hospital.pull(folder / "pull"), PLAN, site)
+                continue
+            assert content(site) == content(full)
+            assert told(store) == told(truth)
+            assert list(store.patients()) == list(truth.patients())
+            assert Fault.UNRECONCILED in {finding.fault for finding in store.facts.findings}
+            for one in truth.patients():
+                assert store.patient(one.id) == one
+            shutil.rmtree(full)
+    return refused
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=3, derandomize=True)
+def test_changes_give_what_a_full_pull_gives(seed: int) -> None:
+    check(seed, rounds=2, changes=3, patients=30)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("seed", range(10))
+def test_many_changes_give_what_a_full_pull_gives(seed: int) -> None:
+    assert check(seed, rounds=25, changes=6, patients=60) < 20

@@ -1,0 +1,133 @@
+"""What a few patients changed is not told: the number that was released stands."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from service.disclosure import Policy
+from service.measure.completeness import COMPLETE, Completeness, Reason, Verdict
+from service.measure.summary import Absent, parse
+from service.site.database import open_database
+from service.site.history import History, Remembered
+from service.site.protect import Outcome
+from service.site.resubmission import Held
+from tests.releases import POLICY, outcome
+
+OPEN = Completeness(Verdict.PROVISIONAL, frozenset({Reason.WINDOW_OPEN}))
+UNMAPPED = Completeness(Verdict.PROVISIONAL, frozenset({Reason.UNMAPPED_CODE}))
+BROKEN = Completeness(Verdict.NOT_COMPUTABLE, frozenset({Reason.TYPE_REFUSED}))
+
+
+def said(*outcomes: Outcome) -> list[Remembered]:
+    return [each.release.memory for each in outcomes if each.release]
+
+
+def same_bytes(one: Outcome, other: Outcome) -> bool:
+    assert one.release and other.release
+    return (one.release.key, one.release.body) == (other.release.key, other.release.body)
+
+
+def counts(one: Outcome) -> dict[str, object]:
+    assert one.release
+    (group,) = parse(one.release.body).summary.groups
+    return dict(group.populations)
+
+
+@pytest.mark.parametrize("readmitted", range(21, 31))
+def test_up_to_ten_patients_change_nothing_that_is_sent(readmitted: int) -> None:
+    first = outcome(counts=(90, 15, 20))
+    again = outcome(counts=(90, 15, readmitted), history=said(first))
+    assert same_bytes(first, again)
+    assert again.held is Held.FEW_CHANGED
+
+
+def test_eleven_do() -> None:
+    first = outcome(counts=(90, 15, 20))
+    again = outcome(counts=(90, 15, 31), history=said(first))
+    assert again.held is None and not same_bytes(first, again)
+
+
+def test_patients_are_counted_that_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many left as came: the count is what it was, and six were swapped for six others."""
+    first = outcome(counts=(90, 15, 20))
+    swapped = outcome(counts=(90, 21, 20), history=said(first))
+    assert swapped.held is None, "those excluded in place of others change both populations"
+
+
+def test_small_changes_add_up_against_what_was_released() -> None:
+    first = outcome(counts=(90, 15, 20))
+    second = outcome(counts=(90, 15, 26), history=said(first))
+    third = outcome(counts=(90, 15, 32), history=said(first, second))
+    assert second.held is Held.FEW_CHANGED
+    assert third.held is None
+
+
+def test_the_calendar_alone_makes_a_provisional_number_final() -> None:
+    """The counts that were released are kept, whatever a few patients did since."""
+    first = outcome(counts=(90, 15, 20), completeness=OPEN)
+    untouched = outcome(counts=(90, 15, 20), history=said(first))
+    touched = outcome(counts=(90, 15, 25), history=said(first))
+    assert counts(touched) == counts(first)
+    assert touched.release and parse(touched.release.body).summary.completeness == COMPLETE
+    assert same_bytes(untouched, touched)
+
+
+def test_nothing_but_the_calendar_does_while_a_few_changed() -> None:
+    first = outcome(counts=(90, 15, 20), completeness=UNMAPPED)
+    mapped = outcome(counts=(90, 15, 25), history=said(first))
+    assert same_bytes(first, mapped)
+    assert mapped.held is Held.FEW_CHANGED
+
+
+def test_where_nobody_changed_a_verdict_may() -> None:
+    first = outcome(counts=(90, 15, 20), completeness=UNMAPPED)
+    mapped = outcome(counts=(90, 15, 20), history=said(first))
+    assert counts(mapped) == counts(first)
+    assert mapped.release and parse(mapped.release.body).summary.completeness == COMPLETE
+
+
+def test_a_pull_that_failed_does_not_take_back_a_number_that_was_right() -> None:
+    first = outcome()
+    failed = outcome(completeness=BROKEN, history=said(first))
+    assert same_bytes(first, failed)
+    assert failed.held is Held.NOT_COMPUTABLE
+
+
+def test_after_a_failed_pull_the_first_number_is_told() -> None:
+    failed = outcome(completeness=BROKEN)
+    assert set(counts(failed).values()) == {Absent.NOT_COMPUTABLE}
+    assert counts(outcome(history=said(failed)))["denominator"] == 90
+
+
+def test_corrections_are_not_endless() -> None:
+    told = [outcome(counts=(90, 15, 20))]
+    for readmitted in (40, 60):
+        told.append(outcome(counts=(90, 15, readmitted), history=said(*told)))
+    assert [each.held for each in told] == [None, None, Held.TOO_OFTEN]
+    assert same_bytes(told[1], told[2])
+
+
+def test_another_network_has_a_history_of_its_own_and_the_site_remembers_both() -> None:
+    """Its first release is new to it; what both were told is weighed together."""
+    other = dataclass_copy(POLICY, network="other")
+    first = outcome(counts=(90, 15, 20))
+    second = outcome(counts=(90, 15, 21), history=said(first), policy=other)
+    assert second.held is None
+    assert second.release and second.release.memory.published.network == "other"
+
+
+def dataclass_copy(policy: Policy, **changes: object) -> Policy:
+    return policy.model_copy(update=changes)
+
+
+def test_the_history_survives_and_holds_no_name(tmp_path: Path) -> None:
+    first = said(outcome())
+    History(open_database(tmp_path)).append(first[0])
+    kept: Sequence[Remembered] = History(open_database(tmp_path)).all()
+    assert [dataclasses.replace(each) for each in kept] == first
+    files = b"".join(path.read_bytes() for path in tmp_path.glob("site.db*"))
+    assert b"patient-" not in files and b"stay-" not in files
+    again = outcome(counts=(90, 15, 22), history=kept)
+    assert again.held is Held.FEW_CHANGED

@@ -1,0 +1,221 @@
+"""`weir site doctor`: all is checked in order, nothing is changed, and it says what to ask."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from service.cli import app
+from service.demo.ehr import free_port
+from service.site.checkup import Check, State
+from service.site.config import SiteConfig
+from service.site.doctor import examine
+from service.site.pipeline import load_packages
+from tests.ehr import QUICK, SmallEhr, assert_no_canary, with_fhir
+from tests.faults.proxy import Fault, alter_json, answer
+
+MEASURES = Path(__file__).parents[3] / "measures"
+ORDER = [
+    "DNS",
+    "TLS",
+    "Proxy",
+    "Token",
+    "Scopes",
+    "Metadata",
+    "Vendor",
+    "Export",
+    "Search",
+    "Disk",
+    "Clock",
+    "Network",
+]
+
+
+def examined(config: SiteConfig, *faults: Fault, ehr: SmallEhr) -> dict[str, Check]:
+    """The checks by name."""
+    packages = load_packages([MEASURES / "readmission"])
+    with ehr.proxy.fault(*faults):
+        return {check.name: check for check in examine(config, packages, QUICK)}
+
+
+def test_the_checks_come_in_order_and_the_measures_last(ehr: SmallEhr, tmp_path: Path) -> None:
+    checks = examined(ehr.config(tmp_path), ehr=ehr)
+    *names, measure = checks
+    assert names == ORDER
+    assert "readmission" in measure.lower()
+    states = {name: check.state for name, check in checks.items() if name != "Network"}
+    assert set(states.values()) <= {State.GOOD, State.LOOK}
+    assert checks["Search"].state is State.GOOD
+
+
+def test_nothing_is_changed_here_or_there(ehr: SmallEhr, tmp_path: Path) -> None:
+    examined(ehr.config(tmp_path / "data"), ehr=ehr)
+    assert not (tmp_path / "data").exists()
+    writes = [path for method, path in ehr.proxy.seen if method != "GET"]
+    assert set(writes) == {"/auth/token"}
+    assert not [path for _, path in ehr.proxy.seen if "$export" in path]
+
+
+def test_what_is_there_stays_as_it_is(ehr: SmallEhr, tmp_path: Path) -> None:
+    """Neither a pull that was broken off nor a store is touched, whether the EHR answers or not."""
+    for name in ("pull/log.ndjson", "store/part-0001", "site.db", "unmapped-codes.csv"):
+        path = tmp_path / "data" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"what {name} held")
+    config = ehr.config(tmp_path / "data")
+    before = listing(tmp_path)
+    examined(config, ehr=ehr)
+    examined(config, answer(503, "fhir"), ehr=ehr)
+    assert listing(tmp_path) == before
+
+
+def listing(folder: Path) -> dict[str, tuple[int, str]]:
+    """Every file and folder with its time and a hash of what it holds."""
+    return {
+        str(path): (
+            path.stat().st_mtime_ns,
+            sha256(path.read_bytes()).hexdigest() if path.is_file() else "",
+        )
+        for path in folder.rglob("*")
+    }
+
+
+def test_nothing_of_a_patient_is_told(ehr: SmallEhr, tmp_path: Path) -> None:
+    assert_no_canary(*map(str, examined(ehr.config(tmp_path), ehr=ehr).values()))
+
+
+def late(method: str, path: str, given: object) -> object:
+    """The server's clock is an hour ahead."""
+    told = format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
+    given.headers["date"] = told  # type: ignore[attr-defined]
+    return given
+
+
+BROKEN: dict[str, tuple[Fault, str, State, str]] = {
+    "another address": (answer(404, "/metadata"), "Metadata", State.BAD, "fhir.base_url"),
+    "an unreachable server": (answer(503, "/metadata"), "TLS", State.BAD, "Try again"),
+    "an unknown client": (
+        answer(401, "/auth/token", body={"error": "invalid_client"}),
+        "Token",
+        State.BAD,
+        "fhir.kid",
+    ),
+    "no SMART": (
+        answer(200, "smart-configuration|auth", body={}),
+        "Token",
+        State.BAD,
+        "registered",
+    ),
+    "a scope that is not granted": (
+        alter_json("/auth/token", lambda t: {**t, "scope": "system/Patient.rs"}),
+        "Scopes",
+        State.BAD,
+        "system/Encounter",
+    ),
+    "a scope that is too wide": (
+        alter_json("/auth/token", lambda t: {**t, "scope": "system/*.cruds"}),
+        "Scopes",
+        State.LOOK,
+        "no more than reading",
+    ),
+    "a group that cannot be read": (answer(403, "/Group/"), "Search", State.BAD, "fhir.group"),
+    "a type that is not served": (
+        alter_json(
+            "/metadata",
+            lambda s: {
+                **s,
+                "rest": [
+                    {
+                        **r,
+                        "resource": [x for x in r["resource"] if x["type"] != "Encounter"],
+                    }
+                    for r in s["rest"]
+                ],
+            },
+        ),
+        "Metadata",
+        State.BAD,
+        "Encounter",
+    ),
+    "another vendor": (
+        alter_json("/metadata", lambda s: {**s, "software": {"name": "HAPI FHIR Server"}}),
+        "Vendor",
+        State.LOOK,
+        "hapi",
+    ),
+    "a type that cannot be searched": (
+        answer(400, r"/Encounter\?"),
+        "Search",
+        State.LOOK,
+        "Encounter",
+    ),
+    "a clock that is wrong": (late, "Clock", State.BAD, "NTP"),  # type: ignore[dict-item]
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_in_the_way_is_named_with_what_to_do(
+    ehr: SmallEhr, tmp_path: Path, name: str
+) -> None:
+    fault, check, state, todo = BROKEN[name]
+    checks = examined(ehr.config(tmp_path), fault, ehr=ehr)
+    assert checks[check].state is state
+    assert todo in f"{checks[check].what} {checks[check].todo} {checks[check].ask}"
+    assert {"Disk", "Network"} <= checks.keys()  # whatever went before
+    assert_no_canary(*map(str, checks.values()))
+
+
+def test_elements_that_no_record_has_are_named(ehr: SmallEhr, tmp_path: Path) -> None:
+    bare = alter_json(
+        r"GET /fhir/Encounter\?",
+        lambda p: {
+            **p,
+            "entry": [
+                {"resource": {"resourceType": "Encounter", "id": f"e{n}"}}
+                for n, _ in enumerate(p["entry"])
+            ],
+        },
+    )
+    told = [
+        check.what
+        for check in examined(ehr.config(tmp_path), bare, ehr=ehr).values()
+        if "readmission" in check.name.lower()
+    ]
+    assert any("Encounter without" in text and "period" in text for text in told)
+
+
+def test_a_host_that_is_not_there_stops_what_builds_on_it(ehr: SmallEhr, tmp_path: Path) -> None:
+    address = f"http://127.0.0.1:{free_port()}/fhir"
+    checks = examined(with_fhir(ehr.config(tmp_path), base_url=address), ehr=ehr)
+    assert checks["TLS"].state is State.BAD
+    assert {checks[name].state for name in ("Metadata", "Token", "Search")} == {State.SKIPPED}
+
+
+def test_the_command_ends_in_a_table_and_an_exit_code(ehr: SmallEhr, tmp_path: Path) -> None:
+    (tmp_path / "policy.toml").write_text("")
+    (tmp_path / "site.toml").write_text(
+        f"""
+        measures = ["{MEASURES}/readmission"]
+        policy_file = "policy.toml"
+        data_dir = "data"
+        [fhir]
+        base_url = "{ehr.base_url}"
+        client_id = "weir"
+        key_file = "{ehr.keys["ec"]}"
+        kid = "ec"
+        group = "cohort"
+        [network]
+        url = "{ehr.base_url}"
+        """
+    )
+    told = CliRunner().invoke(app, ["site", "doctor", "--config", str(tmp_path / "site.toml")])
+    assert told.exit_code in (0, 3), told.output
+    assert "A run will work" in told.output
+    text = (tmp_path / "site.toml").read_text().replace('"weir"', '"nobody"')
+    (tmp_path / "site.toml").write_text(text)
+    told = CliRunner().invoke(app, ["site", "doctor", "--config", str(tmp_path / "site.toml")])
+    assert told.exit_code == 1
+    assert "A run will not work: 1 of" in told.output

@@ -1,0 +1,124 @@
+"""An EHR that sends less than it did is not believed before a person says that it is right."""
+
+from collections.abc import Iterable
+from datetime import date
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from service.measure.completeness import COMPLETE, Reason, Verdict
+from service.measure.package import load_package
+from service.measure.period import Period
+from service.site.expectation import Expected, renewed, shortfalls
+from service.site.judging import Judge, looking_back, months_of
+from service.site.mapping import NO_MAPPING
+from service.site.needs import needs_of
+from service.site.placing import accept_store
+from service.site.store import Store, open_store
+from service.site.survey import Survey
+from service.site.verdict import Fault, Finding
+from tests.spec.site.test_store import built, faults, observation, patient
+
+DREAMING = load_package(Path(__file__).parents[3] / "measures" / "dreaming")
+
+
+def cohort(size: int) -> list[dict[str, object]]:
+    return [patient(f"p{n:03}") for n in range(size)]
+
+
+def seen(size: int, of: int) -> list[dict[str, object]]:
+    return [observation(f"o{n:03}", f"p{n % of:03}") for n in range(size)]
+
+
+def pull(folder: Path, patients: int, observations: int) -> Store:
+    return built(folder, cohort(patients), seen(observations, patients))
+
+
+def test_a_group_that_shrank_suddenly_is_not_complete(tmp_path: Path) -> None:
+    assert pull(tmp_path, 40, 40).completeness() == COMPLETE
+    shrunk = pull(tmp_path, 12, 40)
+    assert faults(shrunk)[Fault.SHRUNK, "patients"] == 28
+    assert shrunk.completeness().reasons == {Reason.MISSING_DATA}
+
+
+def test_a_type_that_vanished_and_a_file_that_was_cut_are_not_complete(tmp_path: Path) -> None:
+    pull(tmp_path, 40, 40)
+    assert faults(pull(tmp_path, 40, 25)) == {(Fault.SHRUNK, "Observation"): 15}
+    assert faults(built(tmp_path, cohort(40))) == {(Fault.SHRUNK, "Observation"): 40}
+
+
+def test_what_was_lost_stays_lost_until_it_is_there_again(tmp_path: Path) -> None:
+    pull(tmp_path, 40, 40)
+    for _ in range(3):
+        assert pull(tmp_path, 12, 40).completeness() != COMPLETE
+    assert pull(tmp_path, 39, 40).completeness() == COMPLETE
+
+
+def test_a_person_can_say_that_less_is_right(tmp_path: Path) -> None:
+    pull(tmp_path, 40, 40)
+    pull(tmp_path, 12, 40)
+    accept_store(tmp_path)
+    assert open_store(tmp_path).completeness() == COMPLETE
+    assert pull(tmp_path, 12, 40).completeness() == COMPLETE
+
+
+@pytest.mark.parametrize("now", [100, 95, 90, 300])
+def test_corrections_are_no_loss(now: int) -> None:
+    last = Expected(100, {"Observation": 100})
+    there = Expected(now, {"Observation": now})
+    assert list(shortfalls(last, there)) == []
+    assert renewed(last, there, {"Observation"}) == there
+
+
+def test_a_type_that_no_measure_needs_any_more_is_not_expected() -> None:
+    last = Expected(10, {"Observation": 100}, {"Observation": {"2026-01": 50}})
+    assert renewed(last, Expected(10), {"Patient"}) == Expected(10)
+
+
+# A month of it
+
+
+def dated(month: str, count: int, of: int = 40) -> list[dict[str, object]]:
+    return [
+        one | {"id": f"{month}-{one['id']}", "effectiveDateTime": f"{month}-05T12:00:00Z"}
+        for one in seen(count, of)
+    ]
+
+
+def months(folder: Path, counts: Iterable[tuple[str, int]]) -> Store:
+    return built(folder, cohort(40), [one for month, n in counts for one in dated(month, n)])
+
+
+def findings(store: Store, period: str) -> list[Finding]:
+    """What stands against a measure in a period that looks for Observations."""
+    survey = Survey(NO_MAPPING, [needs_of(DREAMING)])
+    judge = Judge(store.facts, survey, ZoneInfo("UTC"))
+    judged = judge.on(DREAMING, Period.parse(period))
+    verdict = judged.completeness.verdict
+    assert (verdict is Verdict.COMPLETE) is not bool(judged.findings)
+    return list(judged.findings)
+
+
+def test_a_month_that_was_lost_counts_against_its_period_and_those_that_look_back_on_it(
+    tmp_path: Path,
+) -> None:
+    many = [(f"2025-{n:02}", 400) for n in range(1, 13)]
+    whole = [*many, ("2026-01", 40), ("2026-02", 40)]
+    months(tmp_path, whole)
+    lost = months(tmp_path, [*many, ("2026-01", 4), ("2026-02", 40)])
+    told = Finding(Fault.SHRUNK, "Observation in 2026-01", 36, "Observation")
+    assert findings(lost, "2026-01") == [told]
+    assert findings(lost, "2026-02") == [told]
+    assert findings(lost, "2025-12") == []
+    assert findings(months(tmp_path, whole), "2026-01") == []
+
+
+def test_a_measure_looks_back_a_year_at_least() -> None:
+    period = Period.parse("2026-02")
+    assert looking_back(DREAMING, period) == Period(date(2025, 2, 1), date(2026, 2, 28))
+
+
+def test_months_are_those_that_are_over(tmp_path: Path) -> None:
+    as_of = Judge(months(tmp_path, []).facts, Survey(NO_MAPPING, []), ZoneInfo("UTC")).as_of
+    assert list(months_of(Period.parse("2026-04/2026-12"), as_of)) == ["2026-04", "2026-05"]

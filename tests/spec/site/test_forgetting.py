@@ -1,0 +1,112 @@
+"""What a site forgets is nowhere on its disk any more."""
+
+import stat
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from service.errors import StoreError
+from service.site.acquisition import Acquisition
+from service.site.forgetting import forget_all, forget_old, forget_patient
+from service.site.layering import lay_over
+from service.site.store import open_store
+from service.site.survey import UNMAPPED_FILE
+from service.site.verdict_list import VerdictList, write_verdicts
+from tests.spec.site.test_store import PLAN, built, observation, patient, place, pulled, stay
+
+GONE = "zyzzyva-1"
+MINE = [patient(GONE), observation("o1", GONE), stay("e1", GONE, "bed")]
+
+
+def old(of: str) -> dict[str, Any]:
+    """A patient who was merged into another."""
+    link = {"other": {"reference": f"Patient/{of}"}, "type": "replaced-by"}
+    return {**patient("zyzzyva-old"), "link": [link]}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Path:
+    """A folder that holds a patient in every kind of file."""
+    built(
+        tmp_path,
+        [patient(GONE), patient("p2"), old(GONE)],
+        [observation("o1", GONE), observation("o2", "p2"), observation("o3", "zyzzyva-old")],
+        ['{"resourceType": "Observation", "subject": {"reference": "Patient/zyzzyva-1"', "{other"],
+        [stay("e1", GONE, "bed"), stay("e2", "p2", "bed")],
+        [place("bed")],
+    )
+    changes = pulled(tmp_path / "night", [observation("o9", GONE), observation("o8", "p2")])
+    since = "2026-06-01T00:00:00+00:00"
+    args = (changes.folder, changes.base_url, since, changes.files, ())
+    few = [patient(f"q{n}") for n in range(20)]
+    built(tmp_path, [patient(GONE), patient("p2"), old(GONE), *few], [observation("o2", "p2")])
+    assert lay_over(Acquisition(*args, since=since), PLAN, tmp_path) is not None
+    (tmp_path / "night").rename(tmp_path / "pull" / "night")
+    (tmp_path / "quarantine.ndjson").write_text(f'{{"record": "{GONE}"}}\n{{"record": "other"}}\n')
+    for name in ("outcomes.ndjson", "ehr-errors-0001.ndjson", UNMAPPED_FILE):
+        (tmp_path / name).write_text(GONE)
+    (tmp_path / "building").mkdir()
+    (tmp_path / "building" / "record-0.0.tsv").write_text(GONE)
+    write_verdicts(tmp_path, VerdictList("2026-06-01", 1, {}, [], []))
+    return tmp_path
+
+
+def traces(folder: Path) -> list[str]:
+    """The files that name the patient, those that are compressed too."""
+    named = [path.name for path in folder.rglob("*") if path.is_file() and _names(path)]
+    try:
+        store = open_store(folder)
+    except StoreError:
+        return named
+    stored = [mark for mark in store.fingerprints() if "zyzzyva" in mark[0]]
+    return named + ["store"] * bool(stored)
+
+
+def _names(path: Path) -> bool:
+    if path.suffix != ".parquet":
+        return b"zyzzyva" in path.read_bytes()
+    query = "SELECT count(*) FROM read_parquet(?) AS t WHERE contains(t::VARCHAR, 'zyzzyva')"
+    return bool(duckdb.execute(query, [str(path)]).fetchall()[0][0])
+
+
+def test_nothing_remains_of_a_patient_who_is_forgotten(site: Path) -> None:
+    assert len(traces(site)) > 5
+    assert forget_patient(site, GONE)
+    assert traces(site) == []
+
+
+def test_of_the_others_everything_remains(site: Path) -> None:
+    before = open_store(site)
+    forget_patient(site, GONE)
+    after = open_store(site)
+    assert list(after.patients()) == [one for one in before.patients() if one.id != GONE]
+    assert after.facts.patients == before.facts.patients - 1
+    assert after.facts.expected.patients == after.facts.patients
+    assert "other" in (site / "quarantine.ndjson").read_text()
+
+
+def test_who_is_not_there_is_not_forgotten(site: Path) -> None:
+    assert not forget_patient(site, "nobody")
+
+
+def test_everything_can_be_forgotten(site: Path) -> None:
+    (site / "keys").mkdir()
+    (site / "site.db").write_text("what was released")
+    forget_all(site)
+    assert sorted(path.name for path in site.iterdir()) == ["keys", "site.db"]
+
+
+def test_what_no_pull_renews_is_forgotten_in_time(site: Path) -> None:
+    pulled_at = datetime(2026, 6, 1, tzinfo=UTC)
+    assert not forget_old(site, 30, pulled_at + timedelta(days=29))
+    assert forget_old(site, 30, pulled_at + timedelta(days=31))
+    assert traces(site) == []
+
+
+def test_every_file_stays_its_owners_alone(site: Path) -> None:
+    forget_patient(site, GONE)
+    kept = [site / "store.json", site / "quarantine.ndjson", *(site / "store").iterdir()]
+    assert {stat.S_IMODE(path.stat().st_mode) for path in kept} == {0o600}

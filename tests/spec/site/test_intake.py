@@ -1,0 +1,257 @@
+"""One line of an export: what is kept of it, whose it is, and what makes it unusable."""
+
+import json
+from typing import Any
+
+import pytest
+
+from service.errors import ConfigError
+from service.site.intake import Intake, Row, Unasked
+from service.site.plan import AcquisitionPlan, merge
+from service.site.verdict import Fault
+
+BASE = "https://ehr.example/fhir"
+PLAN = AcquisitionPlan(
+    {
+        "Patient": frozenset({"birthDate"}),
+        "Observation": frozenset({"code", "value"}),
+        "Encounter": frozenset({"location"}),
+        "Appointment": frozenset(),
+        "Location": frozenset(),
+        "Device": frozenset(),
+    }
+)
+INTAKE = Intake(PLAN, BASE)
+
+
+def read(resource: dict[str, Any] | bytes, expected: str = "Observation") -> Any:
+    """What becomes of a line."""
+    line = resource if isinstance(resource, bytes) else json.dumps(resource).encode()
+    return INTAKE.read(line, expected)
+
+
+def observation(**elements: Any) -> dict[str, Any]:
+    """An Observation of patient 1."""
+    subject = {"reference": "Patient/1"}
+    return {"resourceType": "Observation", "id": "o", "subject": subject, **elements}
+
+
+def kept(resource: dict[str, Any], expected: str = "Observation") -> dict[str, Any]:
+    """The resource as it is stored."""
+    row = read(resource, expected)
+    assert isinstance(row, Row), row
+    decoded: dict[str, Any] = json.loads(row.json)
+    return decoded
+
+
+# What is kept
+
+
+def test_only_what_the_plan_names_is_kept() -> None:
+    given = observation(
+        code={"text": "pulse"},
+        valueInteger=72,
+        note=[{"text": "asked for his wife"}],
+        performer=[{"display": "Dr Who"}],
+        text={"div": "<div>a person</div>"},
+        extension=[{"url": "u", "valueString": "x"}],
+    )
+    assert set(kept(given)) == {
+        *("resourceType", "id", "subject"),
+        *("code", "valueInteger"),
+    }
+
+
+def test_what_could_turn_the_meaning_round_is_always_kept() -> None:
+    given = observation(
+        status="entered-in-error",
+        modifierExtension=[{"url": "urn:not", "valueBoolean": True}],
+        implicitRules="urn:rules",
+        meta={"profile": ["urn:p"], "tag": [{"code": "t"}], "lastUpdated": "2026-01-01T00:00:00Z"},
+    )
+    stored = kept(given)
+    assert stored["status"] == "entered-in-error"
+    assert stored["modifierExtension"] and stored["implicitRules"]
+    assert stored["meta"] == {"profile": ["urn:p"]}
+
+
+def test_a_choice_is_kept_in_whatever_type_it_comes() -> None:
+    for name, value in {"valueQuantity": {"value": 1}, "valueString": "x"}.items():
+        assert kept(observation(**{name: value}))[name] == value
+
+
+def test_extensions_of_primitives_are_kept_with_them() -> None:
+    patient = {"resourceType": "Patient", "id": "1", "_birthDate": {"extension": [{"url": "u"}]}}
+    assert kept(patient, "Patient")["_birthDate"]
+
+
+def test_decimals_keep_their_digits() -> None:
+    line = b'{"resourceType":"Observation","id":"o","subject":{"reference":"Patient/1"},'
+    row = read(line + b'"valueQuantity":{"value":72.50}}')
+    assert b"72.50" in row.json
+
+
+def test_contained_resources_are_kept_if_their_type_is_wanted() -> None:
+    contained = [
+        {"resourceType": "Practitioner", "id": "p", "name": [{"family": "Who"}]},
+        {"resourceType": "Location", "id": "l", "name": "Ward", "status": "active"},
+    ]
+    stored = kept(observation(contained=contained))
+    assert stored["contained"] == [{"resourceType": "Location", "id": "l", "status": "active"}]
+
+
+def test_all_elements_means_all_but_the_narrative() -> None:
+    intake = Intake(AcquisitionPlan({"Observation": frozenset({"*"})}), BASE)
+    line = json.dumps(observation(note=[{"text": "n"}], text={"div": "d"})).encode()
+    row = intake.read(line, "Observation")
+    assert isinstance(row, Row) and b"note" in row.json and b"div" not in row.json
+
+
+# Whose it is
+
+
+@pytest.mark.parametrize(
+    "reference", ["Patient/1", "Patient/1/_history/3", f"{BASE}/Patient/1"], ids=str
+)
+def test_the_subject_is_stored_in_its_plain_form_and_without_a_name(reference: str) -> None:
+    given = observation(subject={"reference": reference, "display": "Mary Contrary"})
+    assert read(given).patient == "1"
+    assert kept(given)["subject"] == {"reference": "Patient/1"}
+
+
+def test_a_patient_is_their_own() -> None:
+    assert read({"resourceType": "Patient", "id": "1"}, "Patient").patient == "1"
+
+
+def test_an_appointment_is_of_the_patient_among_its_participants() -> None:
+    actors = [{"actor": {"reference": ref}} for ref in ("Practitioner/9", "Patient/1")]
+    given = {"resourceType": "Appointment", "id": "a", "participant": actors}
+    assert read(given, "Appointment").patient == "1"
+
+
+def test_a_location_is_nobodys_and_a_device_only_somebodys_if_it_says_so() -> None:
+    assert read({"resourceType": "Location", "id": "l"}, "Location").patient is None
+    device = {"resourceType": "Device", "id": "d"}
+    assert read(device, "Device").patient is None
+    assert read({**device, "patient": {"reference": "Patient/1"}}, "Device").patient == "1"
+
+
+@pytest.mark.parametrize(
+    "subject",
+    [
+        None,
+        {"display": "Mary Contrary"},
+        {"identifier": {"value": "MRN-1"}},
+        {"reference": "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"},
+        {"reference": "https://elsewhere.example/fhir/Patient/1"},
+    ],
+    ids=str,
+)
+def test_a_record_whose_patient_cannot_be_told_is_a_fault(subject: object) -> None:
+    given = observation()
+    given.pop("subject")
+    if subject is not None:
+        given["subject"] = subject
+    assert read(given) is Fault.UNKNOWN_PATIENT
+
+
+def test_a_record_of_a_group_or_a_place_is_no_fault_and_not_kept() -> None:
+    assert read(observation(subject={"reference": "Location/1"})) is Unasked.UNASKED
+
+
+def test_a_plan_for_what_cannot_be_told_to_be_a_patients_is_refused() -> None:
+    with pytest.raises(ConfigError, match="AuditEvent"):
+        Intake(AcquisitionPlan({"AuditEvent": frozenset()}), BASE)
+
+
+# What it refers to
+
+
+def test_references_to_the_plans_types_are_found_wherever_they_stand() -> None:
+    given = {
+        "resourceType": "Encounter",
+        "id": "e",
+        "subject": {"reference": "Patient/1"},
+        "location": [
+            {"location": {"reference": f"{BASE}/Location/7"}},
+            {"location": {"reference": "Location/8", "display": "Ward"}},
+            {"location": {"reference": "#inside"}},
+        ],
+    }
+    row = read(given, "Encounter")
+    assert row.references == {("Location", "7"), ("Location", "8")}
+    assert BASE.encode() not in row.json  # so that references and ids meet
+
+
+# What makes it unusable
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"resourceType":"Observation","id":"o","subject":{"reference":"Pat',
+        b"not json",
+        b"[]",
+        b"null",
+        b'"Observation"',
+        b"\xff\xfe{}",
+        b'{"resourceType":"Observation","id":"\xe9"}',
+        b'{"resourceType":"Observation","subject":{"reference":"Patient/1"}}',
+        b'{"resourceType":"Observation","id":7,"subject":{"reference":"Patient/1"}}',
+        b'{"resourceType":"Observation","id":"a\\tb","subject":{"reference":"Patient/1"}}',
+        b'{"resourceType":"Observation","id":"o","subject":' + b"[" * 100_000,
+    ],
+    ids=lambda line: repr(line[:40]),
+)
+def test_a_line_that_is_no_resource_is_a_fault(line: bytes) -> None:
+    assert read(line) is Fault.UNREADABLE
+
+
+def test_a_type_that_r4_does_not_have_is_a_fault() -> None:
+    assert read({"resourceType": "Wish", "id": "w"}) is Fault.UNKNOWN_TYPE
+
+
+def test_a_type_that_was_not_asked_for_is_left_out_without_fault() -> None:
+    assert read({"resourceType": "Claim", "id": "c"}) is Unasked.UNASKED
+
+
+def test_another_type_of_the_plan_is_read_as_what_it_is() -> None:
+    assert read({"resourceType": "Location", "id": "l"}, "Observation").type == "Location"
+
+
+@pytest.mark.parametrize(
+    ("severity", "result"),
+    [("information", Unasked.UNASKED), ("warning", Fault.OUTCOME_AMONG_RECORDS), ("?", None)],
+)
+def test_an_outcome_among_the_records_is_a_fault_unless_it_is_harmless(
+    severity: str, result: object
+) -> None:
+    given = {"resourceType": "OperationOutcome", "issue": [{"severity": severity}]}
+    assert read(given) is (result or Fault.OUTCOME_AMONG_RECORDS)
+
+
+@pytest.mark.parametrize("born", [None, "", "the fifties", "57", 1957])
+def test_a_patient_without_a_birth_date_is_kept_and_known(born: object) -> None:
+    given = {"resourceType": "Patient", "id": "1"} | ({"birthDate": born} if born else {})
+    row = read(given, "Patient")
+    assert isinstance(row, Row) and not row.has_birth_date
+    for fine in ("1957", "1957-03", "1957-03-29"):
+        assert read({**given, "birthDate": fine}, "Patient").has_birth_date
+
+
+def test_a_birth_date_that_no_measure_reads_is_not_missed() -> None:
+    intake = Intake(AcquisitionPlan({}), BASE)
+    row = intake.read(b'{"resourceType":"Patient","id":"1"}', "Patient")
+    assert isinstance(row, Row) and row.has_birth_date
+
+
+# Plans
+
+
+def test_plans_of_several_measures_become_one() -> None:
+    first = AcquisitionPlan({"Encounter": frozenset({"period"})})
+    second = AcquisitionPlan({"Encounter": frozenset({"class"}), "Condition": frozenset({"code"})})
+    both = merge([first, second])
+    assert both.types == {"Patient", "Encounter", "Condition"}
+    assert both.elements["Encounter"] == {"period", "class"}
+    assert both.without(["Condition"]).types == {"Patient", "Encounter"}
