@@ -1,0 +1,1 @@
+"""People and programs that read: who they are, and what they may."""
