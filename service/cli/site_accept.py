@@ -1,0 +1,24 @@
+"""`weir site accept`: what the EHR sent is all that there is."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.site.alone import alone
+from service.site.config import load_config
+from service.site.placing import accept_store
+
+
+def accept(
+    config: Annotated[Path, typer.Option("--config", help="The site's configuration, site.toml.")],
+) -> None:
+    """Accept that the last pull brought less than there was before: that it is right so.
+
+    Until then results stay provisional: an EHR that sends less than it did says nothing of it.
+    """
+    data_dir = load_config(config).data_dir
+    with alone(data_dir):
+        accept_store(data_dir)
+    sys.stderr.write("accepted; the next run judges by what is there now\n")
