@@ -1,0 +1,135 @@
+"""Killed at any moment, or out of room: the last store stays whole, and the next run is right."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from service.cql.record import PatientRecord
+from service.errors import StoreError
+from service.site.acquire import acquire
+from service.site.building import build_store
+from service.site.store import open_store
+from tests.ehr import PLAN, QUICK, SmallEhr, assert_no_canary
+from tests.faults.proxy import Answer, Fault
+
+STEPS = {
+    "sign-in": "/auth/token",
+    "kick-off": r"\$export",
+    "status": "GET .*bulk-status",
+    "first file": "bulk-files.*Encounter",
+    "last file": "bulk-files.*Patient",
+    "delete": "DELETE",
+    "read": "GET .*/Location/ward",
+}
+full = pytest.mark.full
+
+
+@pytest.fixture(scope="module")
+def truth(ehr: SmallEhr, tmp_path_factory: pytest.TempPathFactory) -> list[PatientRecord]:
+    """What an undisturbed run gives."""
+    folder = tmp_path_factory.mktemp("truth")
+    store = build_store(acquire(ehr.config(folder), PLAN, QUICK), PLAN, folder)
+    return list(store.patients())
+
+
+@pytest.fixture
+def processes() -> Iterator[list[subprocess.Popen[bytes]]]:
+    """The processes that a test starts; none outlives it."""
+    started: list[subprocess.Popen[bytes]] = []
+    yield started
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def start(ehr: SmallEhr, data_dir: Path, *more: str) -> subprocess.Popen[bytes]:
+    """A run in a process of its own."""
+    arguments = [str(data_dir), ehr.base_url, str(ehr.keys["ec"]), *more]
+    command = [sys.executable, "-m", "tests.faults.pull", *arguments]
+    return subprocess.Popen(command, stderr=subprocess.PIPE)
+
+
+def kill_at(pattern: str, processes: list[subprocess.Popen[bytes]]) -> Fault:
+    """Kill the run while it waits for the answer to a request."""
+
+    def fault(method: str, path: str, given: Answer) -> Answer:
+        if matches(f"{method} {path}"):
+            os.kill(processes[-1].pid, signal.SIGKILL)
+        return given
+
+    matches = re.compile(pattern).search
+    return fault
+
+
+def the_next_run_is_right(ehr: SmallEhr, data_dir: Path, truth: list[PatientRecord]) -> None:
+    """Run again, undisturbed."""
+    acquisition = acquire(ehr.config(data_dir), PLAN, QUICK)
+    store = build_store(acquisition, PLAN, data_dir)
+    acquisition.discard()
+    assert list(store.patients()) == truth
+    left = {path.name for path in data_dir.iterdir()}
+    assert left == {"store", "store.json", "quarantine.ndjson"}
+
+
+@pytest.mark.parametrize(
+    "step",
+    [pytest.param(s, marks=() if s in ("status", "last file") else full) for s in STEPS],
+)
+def test_killed_during_the_pull(
+    ehr: SmallEhr,
+    tmp_path: Path,
+    truth: list[PatientRecord],
+    processes: list[subprocess.Popen[bytes]],
+    step: str,
+) -> None:
+    with ehr.proxy.fault(kill_at(STEPS[step], processes)):
+        processes.append(start(ehr, tmp_path))
+        assert processes[0].wait(60) == -signal.SIGKILL
+    with pytest.raises(StoreError, match="no store"):
+        open_store(tmp_path)
+    the_next_run_is_right(ehr, tmp_path, truth)
+
+
+@pytest.mark.parametrize(
+    "delay", [0, 0.05, *(pytest.param(n / 100, marks=full) for n in (1, 2, 3, 7, 9, 12, 15))]
+)
+def test_killed_while_the_store_is_built(
+    ehr: SmallEhr,
+    tmp_path: Path,
+    truth: list[PatientRecord],
+    processes: list[subprocess.Popen[bytes]],
+    delay: float,
+) -> None:
+    processes.append(start(ehr, tmp_path))
+    while not (tmp_path / "building").exists() and processes[0].poll() is None:
+        time.sleep(0.001)
+    time.sleep(delay)
+    processes[0].kill()
+    processes[0].wait()
+    if (tmp_path / "store.json").exists():  # it was quicker
+        assert list(open_store(tmp_path).patients()) == truth
+    the_next_run_is_right(ehr, tmp_path, truth)
+
+
+@pytest.mark.parametrize("largest", [100, 1500, 5000], ids=["a read", "a file", "the records"])
+def test_without_room_the_last_store_stays(
+    ehr: SmallEhr,
+    tmp_path: Path,
+    truth: list[PatientRecord],
+    processes: list[subprocess.Popen[bytes]],
+    largest: int,
+) -> None:
+    the_next_run_is_right(ehr, tmp_path, truth)
+    processes.append(start(ehr, tmp_path, str(largest)))
+    _, told = processes[0].communicate(timeout=60)
+    assert b"StoreError" in told and b"free space" in told
+    assert_no_canary(told.decode())
+    assert list(open_store(tmp_path).patients()) == truth
+    the_next_run_is_right(ehr, tmp_path, truth)

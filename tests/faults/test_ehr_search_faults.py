@@ -1,0 +1,407 @@
+"""An EHR that misbehaves when it is searched: the truth, or it is not called complete.
+
+The same real server as for exports, behind the same proxy. Pages are small, so that there are many.
+"""
+
+import json
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from service.cql.record import PatientRecord
+from service.errors import AuthorizationError, ConfigError, EhrError, UnavailableError, WeirError
+from service.measure.completeness import COMPLETE, Reason, Verdict
+from service.site.acquire import acquire
+from service.site.building import build_store
+from service.site.config import SiteConfig
+from service.site.store import Store
+from tests.ehr import GROUP, PLAN, QUICK, SmallEhr, assert_no_canary, searching
+from tests.faults.proxy import Answer, Fault, alter, alter_json, answer, break_off, trickle, zip_up
+from tests.faults.test_ehr_faults import CANARY_OUTCOME
+
+Records = list[PatientRecord]
+OBSERVATIONS = r"GET /fhir/Observation\?"
+
+
+def run(config: SiteConfig) -> Store:
+    """Steps 1 and 2 of a run."""
+    acquisition = acquire(config, PLAN, QUICK)
+    assert acquisition.way == "search"
+    try:
+        return build_store(acquisition, PLAN, config.data_dir)
+    finally:
+        acquisition.discard()
+
+
+@pytest.fixture(scope="module")
+def truth(ehr: SmallEhr, tmp_path_factory: pytest.TempPathFactory) -> Records:
+    """What an export without any fault gives."""
+    folder = tmp_path_factory.mktemp("truth")
+    acquisition = acquire(ehr.config(folder), PLAN, QUICK)
+    assert acquisition.way == "export"
+    return list(build_store(acquisition, PLAN, folder).patients())
+
+
+@pytest.fixture(autouse=True)
+def silence(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """Whatever is logged or written, at any level, holds nothing of a patient."""
+    caplog.set_level(logging.DEBUG)
+    yield
+    written = capfd.readouterr()
+    assert_no_canary(caplog.text, written.out, written.err)
+
+
+def as_bundle(change: Callable[[dict[str, Any]], Any]) -> Callable[[Any], Any]:
+    """Change only what is a Bundle."""
+    return lambda body: change(body) if body.get("resourceType") == "Bundle" else body
+
+
+def pages(change: Callable[[dict[str, Any]], Any], of: str = OBSERVATIONS, **how: Any) -> Fault:
+    """Change the pages of searches."""
+    return alter_json(of, as_bundle(change), **how)
+
+
+def relinked(page: dict[str, Any], relation: str, url: str | None) -> dict[str, Any]:
+    """The page with a link to elsewhere, or to nowhere."""
+    links = [link for link in page.get("link", ()) if link["relation"] != relation]
+    return {**page, "link": [*links, *([{"relation": relation, "url": url}] if url else [])]}
+
+
+def self_of(page: dict[str, Any]) -> str:
+    """The address of a page."""
+    [found] = [link["url"] for link in page["link"] if link["relation"] == "self"]
+    return str(found)
+
+
+def without_first(page: dict[str, Any]) -> dict[str, Any]:
+    """A page that lost an entry."""
+    return {**page, "entry": page.get("entry", [])[1:]}
+
+
+def inner_links(page: dict[str, Any]) -> dict[str, Any]:
+    """Links as a server behind a gateway writes them."""
+    links = [{**one, "url": inner(one["url"])} for one in page.get("link", ())]
+    return {**page, "link": links}
+
+
+def inner(url: str) -> str:
+    return f"http://inner.hospital:8080/hapi{url.split('/fhir', 1)[1]}"
+
+
+def with_entry(page: dict[str, Any], resource: Any, mode: str) -> dict[str, Any]:
+    """A page with one more entry."""
+    entry = {"resource": resource, "search": {"mode": mode}}
+    return {**page, "entry": [*page.get("entry", []), entry]}
+
+
+def harmless(code: str, severity: str = "information") -> dict[str, Any]:
+    """An OperationOutcome."""
+    return {"resourceType": "OperationOutcome", "issue": [{"severity": severity, "code": code}]}
+
+
+SURVIVED: dict[str, Callable[[], Fault]] = {
+    "no fault": lambda: answer(500, "nowhere"),
+    "500 at /metadata": lambda: answer(500, "/metadata", times=2),
+    "503 at discovery": lambda: answer(503, "smart-configuration", times=2),
+    "502 for a token": lambda: answer(502, "/auth/token", times=2),
+    "500 for the group": lambda: answer(500, "/Group/", times=2),
+    "500 for patients": lambda: answer(500, r"/Patient\?", times=2),
+    "500 for a page": lambda: answer(500, "_offset", times=2),
+    "429 storm": lambda: answer(429, "fhir", times=2, Retry_After="0"),
+    "504 for a read": lambda: answer(504, "GET .*/Location/", times=2),
+    "expired token": lambda: answer(401, OBSERVATIONS, times=1),
+    "expired token at a page": lambda: answer(401, "_offset", times=1),
+    "wants wider scopes": lambda: answer(403, OBSERVATIONS, times=1),
+    "broken off in a page": lambda: break_off(OBSERVATIONS, after=200, times=2),
+    "broken off before a page": lambda: break_off("_offset", after=0, times=1),
+    "a page cut short, once": lambda: alter(OBSERVATIONS, lambda body: body[:-90], times=1),
+    "a trickle": lambda: trickle(OBSERVATIONS),
+    "gzip": lambda: zip_up("/fhir/[A-Z]"),
+    "an outcome for a page, once": lambda: answer(200, OBSERVATIONS, times=1, body=CANARY_OUTCOME),
+    "nothing for a page, once": lambda: answer(200, "_offset", times=1),
+    "no totals": lambda: pages(lambda p: {k: v for k, v in p.items() if k != "total"}),
+    "an entry lost, once": lambda: pages(without_first, times=1),
+    "an entry lost of unknown many, once": lambda: pages(
+        lambda p: {k: v for k, v in without_first(p).items() if k != "total"}, times=1
+    ),
+    "a wrong total, once": lambda: pages(lambda p: {**p, "total": 99}, times=1),
+    "a page that leads to itself, once": lambda: pages(
+        lambda p: relinked(p, "next", self_of(p)), times=1
+    ),
+    "every entry twice": lambda: pages(lambda p: {**p, "entry": p.get("entry", []) * 2}),
+    "a page that ends early, once": lambda: pages(lambda p: relinked(p, "next", None), times=1),
+    "entries without a mode": lambda: pages(
+        lambda p: {**p, "entry": [{"resource": e["resource"]} for e in p.get("entry", [])]}
+    ),
+    "a harmless message": lambda: pages(
+        lambda p: with_entry(p, harmless("informational"), "outcome")
+    ),
+    "links with an inner address": lambda: pages(inner_links),
+    "links without the server's name": lambda: pages(
+        lambda p: {
+            **p,
+            "link": [{**one, "url": f"/fhir{one['url'].split('/fhir')[1]}"} for one in p["link"]],
+        }
+    ),
+    "written over many lines": lambda: alter(
+        "/fhir/[A-Z]", lambda body: json.dumps(json.loads(body), indent=2).encode()
+    ),
+    "too many patients at once": lambda: answer(400, r"Observation\?.*patient=[^&]*(,|%2C)"),
+    # Each patient's records fit on one page:
+    "pages that end early": lambda: pages(lambda p: relinked(p, "next", None)),
+    "pages that lead to themselves": lambda: pages(lambda p: relinked(p, "next", self_of(p))),
+    "a last page that leads to itself": lambda: pages(
+        lambda p: relinked(p, "next", self_of(p)), "_offset=[1-9]"
+    ),
+    "a page that has expired": lambda: answer(410, "Observation.*_offset"),
+    "many at once come short": lambda: pages(without_first, r"Observation\?.*patient=[^&]*(,|%2C)"),
+}
+
+
+@pytest.mark.parametrize("name", SURVIVED)
+def test_what_passes_is_survived(ehr: SmallEhr, tmp_path: Path, truth: Records, name: str) -> None:
+    with ehr.proxy.fault(SURVIVED[name]()):
+        store = run(searching(ehr.config(tmp_path)))
+    assert store.completeness() == COMPLETE
+    assert list(store.patients()) == truth
+
+
+REFUSED: dict[str, tuple[Callable[[], Fault], type[WeirError], str]] = {
+    "500 for ever": (lambda: answer(500, OBSERVATIONS), UnavailableError, "HTTP 500"),
+    "429 for ever": (
+        lambda: answer(429, "_offset", Retry_After="0"),
+        UnavailableError,
+        "HTTP 429",
+    ),
+    "pages broken off for ever": (
+        lambda: break_off(OBSERVATIONS, after=100),
+        UnavailableError,
+        "cannot be reached",
+    ),
+    "outcomes for ever": (
+        lambda: answer(200, OBSERVATIONS, body=CANARY_OUTCOME),
+        UnavailableError,
+        "does not answer a search",
+    ),
+    "no JSON for ever": (
+        lambda: alter(OBSERVATIONS, lambda body: b"<html>pat-zyzzyva-1</html>"),
+        UnavailableError,
+        "does not answer a search",
+    ),
+    "pages at another host": (
+        lambda: pages(lambda p: relinked(p, "next", "https://x.example/fhir?page=2")),
+        EhrError,
+        "another server",
+    ),
+    "pages at another port": (
+        lambda: pages(lambda p: relinked(p, "next", "http://127.0.0.1:9/fhir?page=2")),
+        EhrError,
+        "another server",
+    ),
+    "a token endpoint elsewhere": (
+        lambda: alter_json(
+            "smart-configuration", lambda c: {**c, "token_endpoint": "https://x.example/token"}
+        ),
+        ConfigError,
+        "fhir.hosts",
+    ),
+    "no group": (lambda: answer(404, "/Group/"), EhrError, "fhir.group"),
+    "a group that is forbidden": (lambda: answer(403, "/Group/"), AuthorizationError, "fhir.group"),
+    "an outcome for the group": (
+        lambda: answer(200, "/Group/", body=CANARY_OUTCOME),
+        EhrError,
+        "fhir.group",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_stays_is_a_clear_error(
+    ehr: SmallEhr, tmp_path: Path, truth: Records, name: str
+) -> None:
+    fault, kind, told = REFUSED[name]
+    config = searching(ehr.config(tmp_path))
+    with ehr.proxy.fault(fault()), pytest.raises(WeirError) as error:
+        run(config)
+    assert type(error.value) is kind
+    assert told in str(error.value)
+    assert_no_canary(str(error.value), repr(error.value.__cause__))
+    assert list(run(config).patients()) == truth  # and goes on from there, the next time
+
+
+def first_entry(change: Callable[[dict[str, Any]], Any]) -> Callable[[Any], Any]:
+    """Change the first resource of a page."""
+
+    def changed(page: dict[str, Any]) -> dict[str, Any]:
+        if not page.get("entry"):
+            return page
+        first, *rest = page["entry"]
+        return {**page, "entry": [{**first, "resource": change(first["resource"])}, *rest]}
+
+    return changed
+
+
+def strange_records(method: str, path: str, given: Answer) -> Answer:
+    """The filter by patient is ignored: a stranger's record comes with each answer."""
+    if method != "GET" or not path.startswith("/fhir/Observation?"):
+        return given
+    page = json.loads(given.body)
+    if page.get("resourceType") != "Bundle":
+        return given
+    stranger = {
+        "resourceType": "Observation",
+        "id": "of-a-stranger",
+        "status": "final",
+        "subject": {"reference": "Patient/pat-zyzzyva-9"},
+    }
+    page = {**with_entry(page, stranger, "match"), "total": page["total"] + 1}
+    return replace(given, body=json.dumps(page).encode())
+
+
+JUDGED: dict[str, tuple[Callable[[], Fault], set[Reason]]] = {
+    "a wrong total": (lambda: pages(lambda p: {**p, "total": 99}), {Reason.COUNT_MISMATCH}),
+    "a total that is too small": (
+        lambda: pages(lambda p: {**p, "total": 0}),
+        {Reason.COUNT_MISMATCH},
+    ),
+    "an entry lost from each page": (lambda: pages(without_first), {Reason.COUNT_MISMATCH}),
+    "pages that end early": (
+        lambda: pages(lambda p: relinked(p, "next", None)),
+        {Reason.COUNT_MISMATCH},
+    ),
+    "pages that lead to themselves": (
+        lambda: pages(lambda p: relinked(p, "next", self_of(p))),
+        {Reason.COUNT_MISMATCH},
+    ),
+    "empty pages for ever": (
+        lambda: pages(
+            lambda p: {
+                **relinked(p, "next", f"{self_of(p)}&again={len(self_of(p))}"),
+                "entry": [],
+            }
+        ),
+        {Reason.COUNT_MISMATCH},
+    ),
+    "a type that is refused": (lambda: answer(403, OBSERVATIONS), {Reason.TYPE_REFUSED}),
+    "a type that is not there": (
+        lambda: answer(404, OBSERVATIONS, body=CANARY_OUTCOME),
+        {Reason.TYPE_REFUSED},
+    ),
+    "a search that is refused": (lambda: answer(400, OBSERVATIONS), {Reason.TYPE_REFUSED}),
+    "a page that has expired": (lambda: answer(410, "Observation.*_offset"), {Reason.TYPE_REFUSED}),
+    "an error among the matches": (
+        lambda: pages(lambda p: with_entry(p, CANARY_OUTCOME, "outcome")),
+        {Reason.PAGE_OUTCOME},
+    ),
+    "a warning among the matches": (
+        lambda: pages(lambda p: with_entry(p, harmless("suppressed", "warning"), "outcome")),
+        {Reason.PAGE_OUTCOME},
+    ),
+    "an outcome for a match": (
+        lambda: pages(first_entry(lambda r: CANARY_OUTCOME)),
+        {Reason.PAGE_OUTCOME, Reason.COUNT_MISMATCH},
+    ),
+    "an unknown parameter": (
+        lambda: pages(lambda p: with_entry(p, harmless("not-supported", "warning"), "outcome")),
+        {Reason.PAGE_OUTCOME},
+    ),
+    "a filter that is ignored": (lambda: strange_records, {Reason.MISSING_DATA}),
+    "another encoding": (
+        lambda: alter(OBSERVATIONS, lambda body: body.replace(b"final", b"\xe9")),
+        {Reason.UNREADABLE_RECORD},
+    ),
+    "an unknown type": (
+        lambda: pages(first_entry(lambda r: {**r, "resourceType": "Quetzal"})),
+        {Reason.UNREADABLE_RECORD},
+    ),
+    "no id": (
+        lambda: pages(first_entry(lambda r: {k: v for k, v in r.items() if k != "id"})),
+        {Reason.UNREADABLE_RECORD},
+    ),
+    "nothing where a record should be": (
+        lambda: pages(first_entry(lambda r: "Quetzalcoatlus")),
+        {Reason.UNREADABLE_RECORD},
+    ),
+    "a patient who is not there": (
+        lambda: pages(without_first, r"Patient\?.*_id"),
+        {Reason.COUNT_MISMATCH, Reason.MISSING_DATA},
+    ),
+    "a patient who is hidden": (
+        lambda: pages(
+            lambda p: {**without_first(p), "total": max(p["total"] - 1, 0)}, r"Patient\?.*_id"
+        ),
+        {Reason.MISSING_DATA},
+    ),
+    "no patient at all": (
+        lambda: pages(lambda p: {**p, "entry": [], "total": 0}, r"/Patient\?"),
+        {Reason.MISSING_DATA},
+    ),
+    "members that are no patients": (
+        lambda: alter_json(
+            "/Group/", lambda g: {**g, "member": [*g["member"], {"entity": {"display": "x"}}]}
+        ),
+        {Reason.MISSING_DATA},
+    ),
+    "a place that is gone": (
+        lambda: answer(404, "GET .*/Location/ward", body=CANARY_OUTCOME),
+        {Reason.UNRESOLVED_REFERENCE},
+    ),
+    "an encounter that did not come": (
+        lambda: pages(lambda p: {**p, "entry": [], "total": 0}, r"/Encounter\?"),
+        {Reason.UNRESOLVED_REFERENCE},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", JUDGED)
+def test_what_is_missing_or_spoiled_is_never_called_complete(
+    ehr: SmallEhr, tmp_path: Path, truth: Records, name: str
+) -> None:
+    fault, reasons = JUDGED[name]
+    with ehr.proxy.fault(fault()):
+        store = run(searching(ehr.config(tmp_path), page_size="1"))
+    assert store.completeness().verdict is not Verdict.COMPLETE
+    assert store.completeness().reasons == reasons
+    assert_no_canary(*(str(finding) for finding in store.facts.findings))
+    assert len(list(store.patients())) == store.facts.patients <= len(truth)
+
+
+def silent(page: dict[str, Any]) -> dict[str, Any]:
+    """A page of a server that knows neither totals nor links: it cuts an answer off, and that is
+    all of it."""
+    return {name: page[name] for name in page if name not in ("total", "link")}
+
+
+@pytest.mark.parametrize("counted", ["true", "false"])
+def test_a_page_that_is_full_and_leads_nowhere_is_not_taken_for_all(
+    ehr: SmallEhr, tmp_path: Path, truth: Records, counted: str
+) -> None:
+    """Two records a patient and one on a page: half of them never come."""
+    config = searching(ehr.config(tmp_path), totals=counted, page_size="1")
+    with ehr.proxy.fault(pages(silent)):
+        store = run(config)
+    assert store.facts.resources["Observation"] < sum(
+        len(record.resources["Observation"]) for record in truth
+    )
+    assert store.completeness().verdict is not Verdict.COMPLETE
+    assert store.completeness().reasons == {Reason.MISSING_DATA}
+
+
+def test_what_fits_on_a_page_needs_neither_totals_nor_links(
+    ehr: SmallEhr, tmp_path: Path, truth: Records
+) -> None:
+    config = searching(ehr.config(tmp_path), totals="false", page_size="50")
+    with ehr.proxy.fault(pages(silent, "/fhir/[A-Z][A-Za-z]+[?]")):
+        store = run(config)
+    assert store.completeness() == COMPLETE
+    assert list(store.patients()) == truth
+
+
+def test_the_groups_name_stands_in_no_finding(ehr: SmallEhr, tmp_path: Path) -> None:
+    with ehr.proxy.fault(answer(403, OBSERVATIONS)):
+        store = run(searching(ehr.config(tmp_path)))
+    assert GROUP not in "".join(str(finding) for finding in store.facts.findings)
