@@ -1,0 +1,328 @@
+"""What it costs a site to store a pull and to refresh it: `make bench` prints and keeps the tables.
+
+Patients are made up, 21 resources each of about 700 bytes, as an EHR writes them: with profiles,
+identifiers and texts that no measure needs. Everything is timed within one run on one machine, in
+seconds of the clock and of CPU, the processes that Weir starts included.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from service.disclosure import parse_policy
+from service.measure.package import MeasurePackage, load_package
+from service.site.acquisition import AcquiredFile, Acquisition
+from service.site.building import build_store
+from service.site.evaluation import counts_of
+from service.site.layering import lay_over
+from service.site.mapped_store import MappedStore
+from service.site.mapping import NO_MAPPING
+from service.site.needs import needs_of, plan_of
+from service.site.recollection import count_again
+from service.site.store import open_store
+
+ROOT = Path(__file__).parents[1]
+TABLE = ROOT / "docs" / "bench-site.md"
+STORED = 100_000  # patients
+REFRESHED = 20_000
+CHANGED = 0.005
+BASE = "https://ehr.example/fhir"
+BLOCK = 2**18
+EVENTS = "urn:weir:codesystem:dreaming-event"
+PROFILE = "http://hl7.org/fhir/us/core/StructureDefinition/us-core"
+HEAD = f"""# What storing and refreshing cost a site
+
+Written by `make bench`, for made-up patients of 21 resources each, on {{cores}} cores that may have
+had other work. CPU seconds are of all processes that Weir starts.
+
+## Storing
+
+{STORED:,} patients go into the store; beside it, in the same run, the same files merely decoded
+with untyped msgspec, block by block. *On one core* is one process; *on all cores* divides the files
+among as many processes as the store is built by.
+
+{{storing}}
+
+Speed of storing, as a share of merely decoding: **{{wall_one}} %** of one core's by the clock
+(storing has {{cores}} cores), **{{wall_all}} %** of all cores' by the clock, **{{cpu}} %** by CPU
+time. The target is 60 %.
+
+Memory: the largest process has {{peak}} MB after {STORED:,} patients, {{small}} MB after a tenth.
+
+## Refreshing
+
+A full run (store and evaluate everybody) of {REFRESHED:,} patients, the DrEaMing measure in twelve
+months, and the nightly run after it in which {CHANGED:.1%} of them have a new record and a changed
+one. The pull itself and what comes after evaluation are not in it. A measure whose logic asks what
+time it is (CQL's Now), as that of readmission does, is evaluated for everybody in every run.
+
+{{refreshing}}
+
+The nightly run costs **{{share_cpu}} %** of a full one in CPU time, **{{share_wall}} %** by the
+clock. The target is 3 %.
+"""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds by the clock, seconds of CPU."""
+
+    wall: float
+    cpu: float
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.wall + other.wall, self.cpu + other.cpu)
+
+
+def cost(work: Callable[[], Any]) -> Cost:
+    """What it takes to do something."""
+    began, used = time.perf_counter(), _cpu()
+    work()
+    return Cost(time.perf_counter() - began, _cpu() - used)
+
+
+def _cpu() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
+def _peak() -> float:
+    """Megabytes of the largest process that there was, this one or one that it waited for."""
+    who = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    return max(resource.getrusage(each).ru_maxrss for each in who) / 1024
+
+
+def main(stored: int = STORED, refreshed: int = REFRESHED) -> None:
+    """Measures, prints and writes the table."""
+    with tempfile.TemporaryDirectory(dir=os.environ.get("WEIR_BENCH_DIR")) as name:
+        folder = Path(name)
+        told = storing(folder / "storing", stored) | refreshing(folder / "refreshing", refreshed)
+    text = HEAD.format(cores=len(os.sched_getaffinity(0)), **told)
+    sys.stdout.write(text)
+    if (stored, refreshed) == (STORED, REFRESHED):
+        TABLE.write_text(text, encoding="utf-8")
+        sys.stdout.write(f"Written to {TABLE}\n")
+
+
+# Storing
+
+
+def storing(folder: Path, patients: int) -> dict[str, str]:
+    """Storing, and merely decoding, so many patients."""
+    small = in_a_process(_store, folder / "small", make(folder / "tenth", patients // 10))
+    files = make(folder / "pull", patients)
+    size = sum(file.path.stat().st_size for file in files)
+    one = cost(lambda: _decode([file.path for file in files]))
+    full = in_a_process(_store, folder / "full", files)
+    cores = len(os.sched_getaffinity(0))
+    every = cost(lambda: _decode_in(cores, files))
+    rows = [("store", full.cost), ("decode, one core", one), ("decode, all cores", every)]
+    table = ["| | s | CPU s | MB/s |\n|---|---|---|---|"]
+    table += [f"| {n} | {c.wall:.1f} | {c.cpu:.1f} | {size / 1e6 / c.wall:.0f} |" for n, c in rows]
+    return {
+        "storing": "\n".join(table),
+        "wall_one": f"{100 * one.wall / full.cost.wall:.0f}",
+        "wall_all": f"{100 * every.wall / full.cost.wall:.0f}",
+        "cpu": f"{100 * one.cpu / full.cost.cpu:.0f}",
+        "peak": f"{full.peak:.0f}",
+        "small": f"{small.peak:.0f}",
+    }
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What a process took, and megabytes of the largest process."""
+
+    cost: Cost
+    peak: float
+
+
+def in_a_process(work: Callable[..., Figures], *given: Any) -> Figures:
+    """Do it in a process of its own, so that its memory is its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(work, given)
+
+
+def _store(folder: Path, files: list[AcquiredFile]) -> Figures:
+    acquisition, plan = pulled(folder, files), plan_of(dreaming())
+    spent = cost(lambda: build_store(acquisition, plan, folder))
+    return Figures(spent, _peak())
+
+
+def _decode(paths: Iterable[Path]) -> None:
+    decode = msgspec.json.Decoder().decode_lines
+    for path in paths:
+        with path.open("rb") as file:
+            while block := file.read(BLOCK):
+                decode(block + file.readline())
+
+
+def _decode_in(cores: int, files: Iterable[AcquiredFile]) -> None:
+    """The same in several processes, a file at a time."""
+    with multiprocessing.get_context("fork").Pool(cores) as pool:
+        pool.map(_decode, [[file.path] for file in files], chunksize=1)
+
+
+# Refreshing
+
+
+def refreshing(folder: Path, patients: int) -> dict[str, str]:
+    """A full run, and a nightly one after it, of so many patients."""
+    site = folder / "site"
+    plan = plan_of(dreaming())
+    pull = pulled(folder / "pull", make(folder / "pull", patients))
+    store = cost(lambda: build_store(pull, plan, site))
+    evaluated = cost(lambda: _count(site))
+    step = round(1 / CHANGED)
+    files = make(folder / "night", patients, step=step, changed=True)
+    night = pulled(folder / "night", files, since="2026-07-01T00:00:00+00:00")
+
+    def lay() -> None:
+        assert lay_over(night, plan, site) is not None
+
+    laid = cost(lay)
+    again = cost(lambda: _count(site))
+    full, nightly = store + evaluated, laid + again
+    rows = [
+        ("full run: store", store),
+        ("full run: evaluate", evaluated),
+        ("nightly run: lay changes over the store", laid),
+        ("nightly run: evaluate", again),
+    ]
+    table = ["| | s | CPU s |\n|---|---|---|"]
+    table += [f"| {name} | {each.wall:.2f} | {each.cpu:.2f} |" for name, each in rows]
+    return {
+        "refreshing": "\n".join(table),
+        "share_cpu": f"{100 * nightly.cpu / full.cpu:.1f}",
+        "share_wall": f"{100 * nightly.wall / full.wall:.1f}",
+    }
+
+
+def dreaming() -> MeasurePackage:
+    """The measure."""
+    return load_package(ROOT / "measures" / "dreaming")
+
+
+def _count(site: Path) -> None:
+    package = dreaming()
+    policy = parse_policy(
+        'network = "n"\nversion = "1"\nthreshold = 11\nrounding = 3\nlegal_basis = "x"\n'
+        f'[[release]]\nmeasure = "{package.url}"\nwindow = "month"\n'
+        'from = "2025-01"\nto = "2025-12"\n'.encode()
+    )
+    mapped = MappedStore(open_store(site), NO_MAPPING, [needs_of(package)])
+    as_of = datetime.fromisoformat("2026-07-01T00:00:00+00:00")
+    counts = counts_of([package], policy, ZoneInfo("UTC"), as_of)
+    results = count_again(mapped, [package], counts, "none", site)
+    assert sum(len(next(iter(one.table.groups)).populations) for one in results)
+
+
+# Patients
+
+
+def pulled(folder: Path, files: list[AcquiredFile], since: str | None = None) -> Acquisition:
+    """A pull of files."""
+    return Acquisition(folder, BASE, "2026-07-01T00:00:00+00:00", tuple(files), (), since=since)
+
+
+def make(folder: Path, patients: int, step: int = 1, changed: bool = False) -> list[AcquiredFile]:
+    """Files of every so-manieth patient; if ``changed``, with other records than before."""
+    folder.mkdir(parents=True)
+    texts: dict[str, Any] = {}
+    lines: dict[str, int] = {}
+    for number in range(0, patients, step):
+        for name, line in records(number, changed):
+            if name not in texts:
+                texts[name] = (folder / f"{name}.ndjson").open("w", encoding="utf-8")
+            texts[name].write(line)
+            lines[name] = lines.get(name, 0) + 1
+    for file in texts.values():
+        file.close()
+    return [AcquiredFile(folder / f"{name}.ndjson", name, of) for name, of in lines.items()]
+
+
+def records(number: int, changed: bool = False) -> Iterator[tuple[str, str]]:
+    """The lines of one patient; those that changed alone if ``changed``."""
+    id = f"{number * 2654435761 % 2**32:08x}-{number:08x}"
+    month, day = number % 12 + 1, number % 20 + 1
+    at = f"2025-{month:02}-{day:02}T"
+    status = "cancelled" if changed else "finished"
+    yield (
+        "Encounter",
+        _line(
+            "Encounter",
+            f"e-{id}",
+            id,
+            f'"status":"{status}","class":{{"system":'
+            f'"http://terminology.hl7.org/CodeSystem/v3-ActCode","code":"IMP"}},"period":{{"start":'
+            f'"{at}08:00:00Z","end":"2025-{month:02}-{day + 5:02}T11:00:00Z"}}',
+        ),
+    )
+    if not changed:
+        yield "Patient", _patient(id, number)
+        yield (
+            "Procedure",
+            _line(
+                "Procedure",
+                f"s-{id}",
+                id,
+                f'"status":"completed","code":{{'
+                f'"coding":[{{"system":"urn:weir:codesystem:surgery","code":"orthopaedic"}}]}},'
+                f'"encounter":{{"reference":"Encounter/e-{id}"}},"performedPeriod":{{"start":'
+                f'"{at}09:00:00Z","end":"{at}11:00:00Z"}}',
+            ),
+        )
+    for n in [18] if changed else range(18):
+        code = ("drink", "eat", "mobilise", "other")[n % 4]
+        yield (
+            "Observation",
+            _line(
+                "Observation",
+                f"o{n}-{id}",
+                id,
+                f'"status":"final","code":{{'
+                f'"coding":[{{"system":"{EVENTS}","code":"{code}","display":"{code}"}}]}},'
+                f'"encounter":{{"reference":"Encounter/e-{id}"}},"effectiveDateTime":'
+                f'"{at}{12 + n % 8:02}:15:00Z","valueQuantity":{{"value":{n}.50,"unit":"1"}}',
+            ),
+        )
+
+
+def _patient(id: str, number: int) -> str:
+    return (
+        f'{{"resourceType":"Patient","id":"{id}","meta":{{"versionId":"3","lastUpdated":'
+        f'"2026-03-04T05:06:07.890Z","profile":["{PROFILE}-patient"]}},"identifier":[{{"system":'
+        f'"urn:oid:1.2.36.146.595.217.0.1","value":"{number:010}"}}],"name":[{{"family":'
+        f'"Family{number}","given":["Given","Middle"]}}],"gender":"female","birthDate":'
+        f'"{1930 + number % 70}-05-17","address":[{{"line":["1 Main Street"],"city":"Town",'
+        f'"postalCode":"{number % 100000:05}"}}]}}\n'
+    )
+
+
+def _line(type_name: str, id: str, patient: str, own: str) -> str:
+    """A record as an EHR writes it."""
+    return (
+        f'{{"resourceType":"{type_name}","id":"{id}","meta":{{"versionId":"1","lastUpdated":'
+        f'"2026-03-04T05:06:07.890Z","profile":["{PROFILE}-{type_name.lower()}"]}},'
+        f'"text":{{"status":"generated","div":"<div xmlns=\\"http://www.w3.org/1999/xhtml\\">'
+        f'Recorded in the course of care, reviewed and signed.</div>"}},"identifier":[{{"system":'
+        f'"urn:oid:1.2.840.114350.1.13.0","value":"{id}"}}],{own},"subject":{{"reference":'
+        f'"Patient/{patient}","display":"Family, Given"}}}}\n'
+    )
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
