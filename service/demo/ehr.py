@@ -8,10 +8,11 @@ writes (database, exports, log) is in ``folder``.
 """
 
 import json
+import secrets
 import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,6 +20,8 @@ from typing import Any
 
 from service.demo.process import answers, started
 from service.errors import EhrError
+
+PORTS = range(12000, 32000)
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,16 @@ def run_ehr(
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A TCP port of 127.0.0.1 that nobody has at this moment.
+
+    It is none of those that the system gives to connections by itself (from 32768 on with Linux,
+    from 49152 on elsewhere), so that it is still free when a server that was started is ready.
+    """
+    while True:
+        port = PORTS[secrets.randbelow(len(PORTS))]
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _settings(ehr: Ehr, folder: Path, clients: Sequence[EhrClient], name: str) -> dict[str, Any]:

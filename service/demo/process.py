@@ -10,7 +10,7 @@ import httpx
 
 from service.fhir.http import open_client
 
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 STOP_SECONDS = 10.0
 TOLD_LINES = 5
 

@@ -4,7 +4,9 @@
         ...
 
 A fault sees each request and the server's own answer, and gives the answer that is sent. Nothing
-else is changed, so what a test meets is a real server's behaviour, and one thing wrong with it.
+else is changed, so what a test meets is a real server's behaviour, and one thing wrong with it. A
+fault begins when everything that was asked before has its answer: what a client that was killed
+left on its way neither uses a fault up nor is counted.
 """
 
 import asyncio
@@ -12,9 +14,11 @@ import gzip
 import json
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from http.client import HTTPConnection
 from typing import Any
 
 import httpx
@@ -34,6 +38,10 @@ class Answer:
     slow: bool = False
 
 
+UNDER_WAY = "/requests-under-way"  # answered by the proxy itself
+STILL = 3  # times in a row that nothing is under way
+SETTLED_WITHIN = 120.0  # seconds
+
 Fault = Callable[[str, str, Answer], Answer]  # method, path with query, the server's answer
 
 
@@ -48,10 +56,12 @@ class FaultProxy:
     posted: list[tuple[str, bytes]] = field(default_factory=list)
     listeners: list[list[tuple[str, dict[bytes, bytes]]]] = field(default_factory=list)
     client: httpx.AsyncClient | None = field(default=None, repr=False)
+    under_way: int = 0
 
     @contextmanager
     def fault(self, *faults: Fault) -> Iterator[None]:
         """Spoil what passes while the block runs; ``seen`` and ``posted`` start anew."""
+        self._settle()
         self.seen.clear()
         self.posted.clear()
         self.faults[:] = faults
@@ -59,6 +69,22 @@ class FaultProxy:
             yield
         finally:
             self.faults.clear()
+
+    def _settle(self) -> None:
+        """Wait until what was asked of the proxy so far has its answer.
+
+        The first question waits its turn behind connections that were not accepted yet; those that
+        were accepted with it are read before the later ones are answered.
+        """
+        until = time.monotonic() + SETTLED_WITHIN
+        asking = HTTPConnection("127.0.0.1", self.port, timeout=SETTLED_WITHIN)
+        still = 0
+        while still < STILL:
+            asking.request("GET", UNDER_WAY)
+            still = still + 1 if asking.getresponse().read() == b"0" else 0
+            assert time.monotonic() < until, f"{self.under_way} requests are not answered"
+            time.sleep(0 if still else 0.02)
+        asking.close()
 
     @contextmanager
     def heads(self) -> Iterator[list[tuple[str, dict[bytes, bytes]]]]:
@@ -73,8 +99,14 @@ class FaultProxy:
         """The ASGI application."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
+        elif scope["path"] == UNDER_WAY:
+            await _send(Answer(200, {}, str(self.under_way).encode()), send)
         else:
-            await self._serve(scope, receive, send)
+            self.under_way += 1
+            try:
+                await self._serve(scope, receive, send)
+            finally:
+                self.under_way -= 1
 
     async def _live(self, receive: Any, send: Any) -> None:
         await receive()
@@ -155,6 +187,7 @@ def run_proxy(port: int, upstream: str) -> Iterator[FaultProxy]:
         log_config=None,
         lifespan="on",
         date_header=False,  # the server's own is passed on
+        timeout_keep_alive=600,  # seconds: no connection is closed under a client that was slow
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)

@@ -82,7 +82,14 @@ def run_receiver(config: NetworkConfig) -> Iterator[Receiver]:
     """Serve from a thread on 127.0.0.1."""
     receiver = Receiver(create_app(config), open_database(config.database))
     server = uvicorn.Server(
-        uvicorn.Config(receiver, host="127.0.0.1", port=0, log_config=None, log_level="critical")
+        uvicorn.Config(
+            receiver,
+            host="127.0.0.1",
+            port=0,
+            log_config=None,
+            log_level="critical",
+            timeout_keep_alive=600,  # seconds: no connection is closed under a client that was slow
+        )
     )
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

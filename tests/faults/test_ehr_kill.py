@@ -1,12 +1,7 @@
 """Killed at any moment, or out of room: the last store stays whole, and the next run is right."""
 
-import os
-import re
-import signal
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,7 +12,9 @@ from service.site.acquire import acquire
 from service.site.building import build_store
 from service.site.store import open_store
 from tests.ehr import PLAN, QUICK, SmallEhr, assert_no_canary
-from tests.faults.proxy import Answer, Fault
+from tests.faults.killed_pull import LONG, killed_at, processes, start
+
+__all__ = ["processes"]  # the fixture
 
 STEPS = {
     "sign-in": "/auth/token",
@@ -37,35 +34,6 @@ def truth(ehr: SmallEhr, tmp_path_factory: pytest.TempPathFactory) -> list[Patie
     folder = tmp_path_factory.mktemp("truth")
     store = build_store(acquire(ehr.config(folder), PLAN, QUICK), PLAN, folder)
     return list(store.patients())
-
-
-@pytest.fixture
-def processes() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """The processes that a test starts; none outlives it."""
-    started: list[subprocess.Popen[bytes]] = []
-    yield started
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-def start(ehr: SmallEhr, data_dir: Path, *more: str) -> subprocess.Popen[bytes]:
-    """A run in a process of its own."""
-    arguments = [str(data_dir), ehr.base_url, str(ehr.keys["ec"]), *more]
-    command = [sys.executable, "-m", "tests.faults.pull", *arguments]
-    return subprocess.Popen(command, stderr=subprocess.PIPE)
-
-
-def kill_at(pattern: str, processes: list[subprocess.Popen[bytes]]) -> Fault:
-    """Kill the run while it waits for the answer to a request."""
-
-    def fault(method: str, path: str, given: Answer) -> Answer:
-        if matches(f"{method} {path}"):
-            os.kill(processes[-1].pid, signal.SIGKILL)
-        return given
-
-    matches = re.compile(pattern).search
-    return fault
 
 
 def the_next_run_is_right(ehr: SmallEhr, data_dir: Path, truth: list[PatientRecord]) -> None:
@@ -89,9 +57,7 @@ def test_killed_during_the_pull(
     processes: list[subprocess.Popen[bytes]],
     step: str,
 ) -> None:
-    with ehr.proxy.fault(kill_at(STEPS[step], processes)):
-        processes.append(start(ehr, tmp_path))
-        assert processes[0].wait(60) == -signal.SIGKILL
+    killed_at(ehr, tmp_path, STEPS[step], processes)
     with pytest.raises(StoreError, match="no store"):
         open_store(tmp_path)
     the_next_run_is_right(ehr, tmp_path, truth)
@@ -128,7 +94,7 @@ def test_without_room_the_last_store_stays(
 ) -> None:
     the_next_run_is_right(ehr, tmp_path, truth)
     processes.append(start(ehr, tmp_path, str(largest)))
-    _, told = processes[0].communicate(timeout=60)
+    _, told = processes[0].communicate(timeout=LONG)
     assert b"StoreError" in told and b"free space" in told
     assert_no_canary(told.decode())
     assert list(open_store(tmp_path).patients()) == truth

@@ -1,14 +1,11 @@
 """A pull that was broken off goes on where it stopped: nothing that is whole is fetched twice."""
 
-import os
 import re
-import signal
 import subprocess
 import sys
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -21,7 +18,10 @@ from service.site.building import build_store
 from service.site.config import SiteConfig
 from service.site.store import Store, open_store
 from tests.ehr import PLAN, QUICK, SmallEhr, searching
+from tests.faults.killed_pull import killed_at, processes
 from tests.faults.proxy import Answer, Fault, alter, answer
+
+__all__ = ["processes"]  # the fixture
 
 full = pytest.mark.full
 FILES = r"GET .*bulk-files"
@@ -42,46 +42,6 @@ def truth(ehr: SmallEhr, tmp_path_factory: pytest.TempPathFactory) -> list[Patie
     return list(pulled(ehr.config(tmp_path_factory.mktemp("truth"))).patients())
 
 
-@pytest.fixture
-def processes() -> Iterator[list[subprocess.Popen[bytes]]]:
-    """The processes that a test starts; none outlives it."""
-    started: list[subprocess.Popen[bytes]] = []
-    yield started
-    for process in started:
-        process.kill()
-        process.communicate()
-
-
-def answered(method: str, path: str) -> str:
-    """A request as it is counted."""
-    return f"{method} {path}"
-
-
-def killed_at(
-    ehr: SmallEhr, config: SiteConfig, pattern: str, processes: list[subprocess.Popen[bytes]]
-) -> Counter[str]:
-    """Run in a process that is killed while it waits for the first answer to such a request.
-
-    Returns which requests had their answers by then.
-    """
-    done: Counter[str] = Counter()
-    lock = threading.Lock()
-
-    def fault(method: str, path: str, given: Answer) -> Answer:
-        with lock:
-            if re.search(pattern, f"{method} {path}") and processes[-1].poll() is None:
-                os.kill(processes[-1].pid, signal.SIGKILL)
-            done[answered(method, path)] += 1
-        return given
-
-    arguments = [str(config.data_dir), ehr.base_url, str(ehr.keys["ec"]), "", config.fhir.vendor]
-    command = [sys.executable, "-m", "tests.faults.pull", *arguments]
-    with ehr.proxy.fault(fault):
-        processes.append(subprocess.Popen(command, stderr=subprocess.DEVNULL))
-        assert processes[-1].wait(60) == -signal.SIGKILL
-    return done
-
-
 def logged(config: SiteConfig) -> bytes:
     """What a pull that was killed has written down."""
     return (config.data_dir / "pull" / "log.ndjson").read_bytes()
@@ -89,7 +49,7 @@ def logged(config: SiteConfig) -> bytes:
 
 def requests(ehr: SmallEhr, pattern: str) -> list[str]:
     """The requests of the last pull."""
-    seen = [answered(*each) for each in ehr.proxy.seen]
+    seen = [f"{method} {path}" for method, path in ehr.proxy.seen]
     return [each for each in seen if re.search(pattern, each)]
 
 
@@ -110,7 +70,7 @@ def test_an_export_goes_on_after_a_kill(
     step: str,
 ) -> None:
     config = ehr.config(tmp_path)
-    killed_at(ehr, config, step, processes)
+    killed_at(ehr, tmp_path, step, processes)
     whole = set(re.findall(rb'"file":"([^"]+)"', logged(config)))
     with ehr.proxy.fault():
         store = pulled(config)
@@ -139,7 +99,7 @@ def test_a_search_goes_on_after_a_kill(
     step: str,
 ) -> None:
     config = searching(ehr.config(tmp_path / "data"))
-    killed_at(ehr, config, step, processes)
+    killed_at(ehr, config.data_dir, step, processes, "", config.fhir.vendor)
     whole = set(re.findall(rb'"key":"([A-Z][A-Za-z]+:[^"]+)"', logged(config)))
     with ehr.proxy.fault():
         store = pulled(config)
@@ -157,7 +117,7 @@ def test_an_export_that_is_gone_meanwhile_is_started_again(
     processes: list[subprocess.Popen[bytes]],
 ) -> None:
     config = ehr.config(tmp_path)
-    killed_at(ehr, config, FILES, processes)
+    killed_at(ehr, tmp_path, FILES, processes)
     with ehr.proxy.fault(answer(404, "bulk-(status|files)/(?!.*again)", times=1)):
         store = pulled(config)
     assert list(store.patients()) == truth
@@ -172,7 +132,7 @@ def test_a_file_that_is_only_half_there_is_fetched_again(
 ) -> None:
     """A disk may have lost what it said it had written."""
     config = ehr.config(tmp_path)
-    killed_at(ehr, config, "DELETE", processes)
+    killed_at(ehr, tmp_path, "DELETE", processes)
     [half] = (tmp_path / "pull").glob("*-Observation.ndjson")
     half.write_bytes(half.read_bytes()[:-100])
     with ehr.proxy.fault():
@@ -190,7 +150,7 @@ def test_what_a_killed_search_wrote_in_half_is_cut_off(
     processes: list[subprocess.Popen[bytes]],
 ) -> None:
     config = searching(ehr.config(tmp_path / "data"))
-    killed_at(ehr, config, "GET .*/Location/ward", processes)
+    killed_at(ehr, config.data_dir, "GET .*/Location/ward", processes, "", config.fhir.vendor)
     pull = tmp_path / "data" / "pull"
     with (pull / "Observation.ndjson").open("ab") as file:
         file.write(b'{"resourceType":"Observation","id":"half')
@@ -208,7 +168,7 @@ def test_a_pull_of_other_things_starts_anew(
     ehr: SmallEhr, tmp_path: Path, processes: list[subprocess.Popen[bytes]]
 ) -> None:
     config = ehr.config(tmp_path)
-    killed_at(ehr, config, "DELETE", processes)
+    killed_at(ehr, tmp_path, "DELETE", processes)
     with ehr.proxy.fault():
         acquire(config, PLAN.without(["Observation"]), QUICK).discard()
     assert len(requests(ehr, r"\$export")) == 1
@@ -219,7 +179,7 @@ def test_a_pull_of_another_day_starts_anew(
     ehr: SmallEhr, tmp_path: Path, processes: list[subprocess.Popen[bytes]]
 ) -> None:
     config = ehr.config(tmp_path)
-    killed_at(ehr, config, "DELETE", processes)
+    killed_at(ehr, tmp_path, "DELETE", processes)
     log = tmp_path / "pull" / "log.ndjson"
     first, rest = log.read_bytes().split(b"\n", 1)
     begun = re.sub(rb'"at":\d+', b'"at":%d' % (time.time() - 25 * 3600), first)

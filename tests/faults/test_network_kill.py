@@ -2,10 +2,8 @@
 
 import json
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -15,6 +13,8 @@ from threading import Event
 import httpx
 from sqlalchemy import create_engine, text
 
+from service.demo.ehr import free_port
+from service.demo.process import answers
 from service.fhir import signature
 from service.fhir.http import open_client
 from service.network.window import span
@@ -57,33 +57,19 @@ title = "Drinking"
 @contextmanager
 def network(config: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
     """`weir network serve`, as it is started in earnest; killed at the end."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     weir = Path(sys.executable).with_name("weir")
     log = (config.parent / "network.log").open("ab")
     command = [weir, "network", "serve", "--config", config, "--port", str(port)]
     process = subprocess.Popen(command, stdout=log, stderr=log)
     url = f"http://127.0.0.1:{port}"
     try:
-        _wait(url, process)
+        assert answers(process, f"{url}/health")
         yield url, process
     finally:
         process.kill()
         process.wait()
         log.close()
-
-
-def _wait(url: str, process: "subprocess.Popen[bytes]") -> None:
-    with open_client() as client:
-        for _ in range(300):
-            assert process.poll() is None, "the network stopped"
-            try:
-                client.get(f"{url}/health").raise_for_status()
-                return
-            except httpx.TransportError:
-                time.sleep(0.1)
-    raise AssertionError("the network did not start")
 
 
 def send(client: httpx.Client, url: str, body: bytes) -> httpx.Response:
@@ -115,7 +101,7 @@ def test_a_kill_loses_nothing_that_was_acknowledged_and_doubles_nothing(
 
     with network(config) as (url, process), open_client() as client, ThreadPoolExecutor(12) as pool:
         sent = [pool.submit(deliver, body) for body in BODIES]
-        assert enough.wait(60)
+        assert enough.wait(300)
         process.send_signal(signal.SIGKILL)
         for future in sent:
             future.result()

@@ -48,7 +48,7 @@ def background() -> Iterator[ThreadPoolExecutor]:
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
-    until = time.monotonic() + 30
+    until = time.monotonic() + 300
     while not happened():
         assert time.monotonic() < until, "waited in vain"
         time.sleep(0.005)
@@ -152,6 +152,6 @@ def test_first_tokens_made_at_once_are_all_kept(tmp_path: Path) -> None:
         subprocess.Popen([*command, str(number)], stdout=subprocess.PIPE, text=True)
         for number in range(4)
     ]
-    assert all(process.communicate(timeout=60)[0].startswith("weir_") for process in made)
+    assert all(process.communicate(timeout=300)[0].startswith("weir_") for process in made)
     assert all(process.returncode == 0 for process in made)
     assert len(list_tokens(open_database(config.data_dir))) == 4

@@ -53,7 +53,7 @@ def served(config: str, log: IO[str]) -> Iterator[str]:
         yield address[0]
     finally:
         process.send_signal(signal.SIGTERM)
-        _, rest = process.communicate(timeout=30)
+        _, rest = process.communicate(timeout=300)
         log.write(rest)
 
 
