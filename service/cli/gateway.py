@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from service.cli.enrol import gateway_enrol
 from service.cli.gateway_carry import export, import_receipts
 from service.cli.gateway_config import gateway_config
 from service.cli.site_backup import backup_gateway, restore_gateway
@@ -26,6 +27,7 @@ from service.gateway.showing import counts, replaced
 from service.gateway.spool import Fate
 
 app = typer.Typer(no_args_is_help=True, help="The program that alone speaks to the network.")
+app.command(name="enrol")(gateway_enrol)
 app.command()(export)
 app.command(name="import")(import_receipts)
 app.command(name="backup")(backup_gateway)

@@ -12,6 +12,7 @@ import uvicorn
 from rich.console import Console
 from rich.table import Table
 
+from service.cli.enrol import site_enrol
 from service.cli.site_accept import accept
 from service.cli.site_audit import audit
 from service.cli.site_backup import backup, restore
@@ -35,6 +36,7 @@ app = typer.Typer(no_args_is_help=True, help="The program beside the EHR.")
 app.command()(run)
 app.command()(push)
 app.command()(accept)
+app.command(name="enrol")(site_enrol)
 app.command()(forget)
 app.command()(key)
 app.command()(audit)

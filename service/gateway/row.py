@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
+from service.measure.enrolment import Use
 from service.measure.head import PublicKey
 from service.measure.wire import Canonical, Mapping, Name, Sha256, Version
 
@@ -166,6 +167,19 @@ class Greeted(_Event):
     to: Origin
 
 
+class Presented(_Event):
+    """A public key is being presented to the network; ``request`` is the hash of the exact bytes.
+
+    ``kid`` is the key's RFC 7638 thumbprint.
+    """
+
+    event: Literal["presented"] = "presented"
+    to: Origin
+    key: Use
+    kid: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
+    request: Sha256
+
+
 class Restored(_Event):
     """The ledger was restored from a backup."""
 
@@ -184,6 +198,7 @@ Event = Annotated[
     | DryRun
     | Answered
     | Greeted
+    | Presented
     | Restored,
     Field(discriminator="event"),
 ]

@@ -24,7 +24,7 @@ from service.gateway.row import Count, Detached, Outcome, Reason, ReceiptId
 from service.measure.head import Head
 from service.measure.wire import Sha256
 
-OUT, BACK, STATE = "out", "back", "state.json"
+OUT, BACK, STATE, REQUEST = "out", "back", "state.json", "enrolment.json"
 LARGEST_FILE = 2 * BODY_BYTES
 
 
@@ -42,6 +42,18 @@ class Letter(_Closed):
     @property
     def body(self) -> bytes:
         """The exact bytes of the report."""
+        return b64decode(self.body64, validate=True)
+
+
+class Presented(_Closed):
+    """The engine's request to be enrolled: its exact bytes (base64) and their signature."""
+
+    body64: Annotated[str, Field(max_length=LARGEST_FILE)]
+    signature: Detached
+
+    @property
+    def body(self) -> bytes:
+        """The exact bytes of the request."""
         return b64decode(self.body64, validate=True)
 
 
@@ -124,6 +136,16 @@ class Spool:
         """The gateway's state; None when it never ran."""
         path = self.folder / STATE
         return read(path, GatewayState) if path.exists() else None
+
+    def present(self, body: bytes, signature: str) -> None:
+        """Leave the request with which the engine's key is presented to the network."""
+        presented = Presented(body64=b64encode(body).decode(), signature=signature)
+        self._write(self.folder / REQUEST, presented)
+
+    def presented(self) -> Presented | None:
+        """That request; None when the engine has left none."""
+        path = self.folder / REQUEST
+        return read(path, Presented) if path.exists() else None
 
     def _write(self, path: Path, content: BaseModel) -> None:
         try:

@@ -35,6 +35,7 @@ ONLY_ADDED = (
     "audit",
     "ledger_head",
     "ledger_new_chain",
+    "ledger_key",
 )
 
 _SQLITE = """

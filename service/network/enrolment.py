@@ -1,24 +1,21 @@
 """Enrolment: a site presents its public key, and a person accepts it or does not.
 
 A request is signed with the key that it presents, which proves that the sender holds it. It
-proves no more: staff compare the key's thumbprint with the site's people by another way before
-they accept it. A known site asks again to rotate its key; both are then good for a while.
+proves no more: staff compare the key's six words with the site's people by telephone before they
+accept it. A known site asks again to rotate its key; both are then good for a while. The gateway's
+key, which signs the heads of the ledger, is presented and accepted in the same way.
 """
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal
 
-from joserfc.errors import JoseError
-from joserfc.jwk import OKPKey
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlmodel import Field as Column
 from sqlmodel import Session, col, func, select
 
 from service.errors import RefusedError, RequestError
-from service.fhir import signature
-from service.network import audit
-from service.network.config import Slug
+from service.fhir.fingerprint import fingerprint
+from service.measure.enrolment import Request, State, read
+from service.network import audit, heads
 from service.network.roster import RECIPIENTS, Site, SiteKey, add_key, end_key, keys_of, put_site
 from service.network.table import NetworkTable, instant
 
@@ -26,39 +23,6 @@ MOST_PENDING = 500
 BODY_BYTES = 10_000
 OVERLAP_DAYS = 30
 VALID_DAYS = 730
-
-
-class PublicKey(BaseModel):
-    """An Ed25519 public key as `weir site key` prints it; a private half is refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kty: Literal["OKP"]
-    crv: Literal["Ed25519"]
-    x: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
-    alg: Literal["EdDSA"] = "EdDSA"
-    use: Literal["sig"] = "sig"
-    kid: Annotated[str, Field(pattern=r"^[A-Za-z0-9._:-]{1,64}$")] | None = None
-
-    @property
-    def key(self) -> OKPKey:
-        return OKPKey.import_key({"kty": self.kty, "crv": self.crv, "x": self.x})
-
-    @property
-    def known_as(self) -> str:
-        """The key id, by default the RFC 7638 thumbprint."""
-        return self.kid or self.key.thumbprint()
-
-
-class Request(BaseModel):
-    """What a site asks for: to report as ``site``, with this key, these measures."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    site: Slug
-    name: Annotated[str, Field(min_length=1, max_length=100)]
-    jwk: PublicKey
-    measures: Annotated[tuple[Annotated[str, Field(max_length=250)], ...], Field(max_length=100)]
 
 
 class Enrolment(NetworkTable, table=True):
@@ -70,61 +34,85 @@ class Enrolment(NetworkTable, table=True):
     name: str
     kid: str
     x: str
+    use: str = "reports"
     measures: str
     state: str = "pending"
     decided: str | None = None
     decided_by: str | None = None
 
+    @property
+    def words(self) -> str:
+        """The key in six words, as the site's own program prints them."""
+        return fingerprint(self.x)
 
-def ask(session: Session, body: bytes, signed: str | None) -> Enrolment:
+
+def ask(session: Session, body: bytes, signed: str | None) -> tuple[Request, State]:
     """Keep a request until a person decides; the same key asked for twice is one request.
 
-    Raises RequestError: 401 when it is not signed with its own key, 422, 429.
+    Returns it, and how far it is. Raises RequestError: 401 when it is not signed with its own
+    key, 409, 422, 429.
     """
     try:
-        request = Request.model_validate_json(body)
-        own = request.jwk.key
-    except (ValidationError, JoseError, ValueError) as error:
+        request = read(body, signed)
+    except ValueError as error:
         todo = "See docs/network.md"
-        what = "the request does not fit the schema of an enrolment"
-        raise RequestError(422, "invalid", what, where="body", todo=todo) from error
-    try:
-        signature.verify(body, signed, lambda kid: own)
+        raise RequestError(422, "invalid", str(error), where="body", todo=todo) from error
     except RefusedError as error:
         raise RequestError(401, "security", error.what, where=error.where) from error
-    return _pending(session, request)
+    state = _known(session, request)
+    if state is None:
+        _keep(session, request)
+    return request, state or "pending"
 
 
-def _pending(session: Session, request: Request) -> Enrolment:
+def _known(session: Session, request: Request) -> State | None:
+    """How far the key is that a request presents; None when it is new, or was refused."""
+    if request.use == "ledger":
+        if any(each.x == request.jwk.x for each in heads.enrolled(session, request.site)):
+            return "accepted"
+    else:
+        _same_key(session, request)
+        for key in keys_of(session, request.site):
+            if key.x == request.jwk.x:
+                state = key.state(instant())
+                return "accepted" if state == "good" else state
+    asked = select(Enrolment.id).where(
+        Enrolment.x == request.jwk.x,
+        Enrolment.site == request.site,
+        Enrolment.use == request.use,
+        Enrolment.state == "pending",
+    )
+    return "pending" if session.exec(asked).first() else None
+
+
+def _same_key(session: Session, request: Request) -> None:
+    key = session.get(SiteKey, request.jwk.known_as)
+    if key and (key.x, key.site) != (request.jwk.x, request.site):
+        todo = "Let the key's id be its thumbprint, as `weir site enrol` does"
+        what = "this key id is another key's"
+        raise RequestError(409, "conflict", what, where="jwk.kid", todo=todo)
+
+
+def _keep(session: Session, request: Request) -> None:
+    many = session.exec(select(func.count()).where(col(Enrolment.state) == "pending")).one()
+    if many >= MOST_PENDING:
+        todo = "Ask the network's staff to decide about those that wait"
+        what = "too many requests wait for a decision"
+        raise RequestError(429, "throttled", what, todo=todo)
     kid = request.jwk.known_as
-    if (key := session.get(SiteKey, kid)) and (key.x, key.site) != (request.jwk.x, request.site):
-        raise RequestError(409, "conflict", "this key id is another key's", where="jwk.kid")
-    found = session.exec(
-        select(Enrolment).where(
-            Enrolment.kid == kid,
-            Enrolment.x == request.jwk.x,
-            Enrolment.site == request.site,
-            Enrolment.state != "refused",
-        )
-    ).first()
-    if found is not None:
-        return found
-    waiting = session.exec(select(func.count()).where(col(Enrolment.state) == "pending")).one()
-    if waiting >= MOST_PENDING:
-        raise RequestError(429, "throttled", "too many requests wait for a decision")
     made = Enrolment(
         asked=instant(),
         site=request.site,
         name=request.name,
         kid=kid,
         x=request.jwk.x,
+        use=request.use,
         measures=json.dumps(sorted(set(request.measures))),
     )
     session.add(made)
-    audit.record(session, f"site {request.site}", "enrolment asked", request.site, kid=kid)
+    who = f"site {request.site}"
+    audit.record(session, who, "enrolment asked", request.site, kid=kid, use=request.use)
     session.commit()
-    session.refresh(made)
-    return made
 
 
 def waiting(session: Session) -> list[Enrolment]:
@@ -137,9 +125,17 @@ def accept(session: Session, who: str, request: Enrolment, measures: frozenset[s
     """Take a key: a new site may report ``measures``; a known one keeps what it may.
 
     Keys that the site has already stay good for OVERLAP_DAYS, so that nothing is lost meanwhile.
+    A ledger's key changes nothing of what the site may: a new ledger has to begin with it.
     """
-    now = datetime.now(UTC)
     _decide(session, who, request, "accepted")
+    if request.use == "ledger":
+        heads.enrol(session, who, request.site, request.x)
+    else:
+        _take_key(session, who, request, measures)
+
+
+def _take_key(session: Session, who: str, request: Enrolment, measures: frozenset[str]) -> None:
+    now = datetime.now(UTC)
     recipients: frozenset[str] = frozenset(RECIPIENTS[:1])
     site = Site(request.site, request.name, measures, recipients)
     put_site(session, who, site, create_only=True)

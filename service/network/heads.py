@@ -2,7 +2,8 @@
 
 A site's gateway shows the head of its ledger before and with every report. A head that goes back,
 that contradicts one that is known, or that another key signs without the former key's word, is
-refused with 412: then the site's ledger is not whole, and its gateway sends nothing more.
+refused with 412: then the site's ledger is not whole, and its gateway sends nothing more. Where
+staff accepted a ledger's key, the first head has to be signed with it.
 """
 
 from joserfc.jwk import OKPKey
@@ -45,6 +46,29 @@ class NewChain(NetworkTable, table=True):
     accepted: str = Field(default_factory=instant)
 
 
+class LedgerKey(NetworkTable, table=True):
+    """A public key that staff accepted as that of a site's ledger; the newest counts."""
+
+    __tablename__ = "ledger_key"
+
+    id: int | None = Field(default=None, primary_key=True)
+    site: str = Field(index=True)
+    x: str
+    accepted: str = Field(default_factory=instant)
+
+
+def enrol(session: Session, who: str, site: str, x: str) -> None:
+    """Accept the key of a site's ledger; audited."""
+    session.add(LedgerKey(site=site, x=x))
+    audit.record(session, who, "ledger key accepted", site, x=x)
+
+
+def enrolled(session: Session, site: str) -> list[LedgerKey]:
+    """The accepted keys of a site's ledger, the newest first."""
+    query = select(LedgerKey).where(LedgerKey.site == site).order_by(col(LedgerKey.id).desc())
+    return list(session.exec(query))
+
+
 def checked(session: Session, text: str) -> Statement:
     """A head that goes on from those that are known, or is the first.
 
@@ -55,7 +79,9 @@ def checked(session: Session, text: str) -> Statement:
     except RefusedError as error:
         raise RequestError(401, "security", error.what, where=error.where) from None
     known = _latest(session, told.site, _chain(session, told.site))
-    if known is not None and not _goes_on(known, told):
+    if known is None:
+        _begins(session, told)
+    elif not _goes_on(known, told):
         raise RequestError(
             412,
             "conflict",
@@ -108,6 +134,20 @@ def _chain(session: Session, site: str) -> int:
 def _latest(session: Session, site: str, chain: int) -> LedgerHead | None:
     query = select(LedgerHead).where(LedgerHead.site == site, LedgerHead.chain == chain)
     return session.exec(query.order_by(col(LedgerHead.id).desc())).first()
+
+
+def _begins(session: Session, told: Statement) -> None:
+    """Raise RequestError unless a first head is signed with the accepted key, if there is one."""
+    accepted = enrolled(session, told.site)[:1]
+    if all(key.x == told.x or _handed_over(key.x, told) for key in accepted):
+        return
+    raise RequestError(
+        412,
+        "conflict",
+        "the ledger is signed with another key than the one that was accepted for it",
+        where=head.HEADER,
+        todo="Present its key with `weir gateway enrol`, or restore the gateway's backup",
+    )
 
 
 def _goes_on(known: LedgerHead, told: Statement) -> bool:

@@ -1,12 +1,12 @@
 """How a site joins: it presents its key; and the network's own public key."""
 
-import json
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request
 from fastapi.responses import JSONResponse
 
 from service.errors import RequestError
+from service.measure import enrolment as wire
 from service.network import enrolment, heads
 from service.network.state import NetworkDep, SessionDep
 
@@ -25,13 +25,13 @@ async def small_body(request: Request) -> bytes:
 
 
 @router.post(
-    "/enrolment",
+    wire.PATH,
     status_code=202,
-    summary="Present a site's public key",
+    summary="Present a public key of a site: its reports', or its ledger's",
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": enrolment.Request.model_json_schema()}},
+            "content": {"application/json": {"schema": wire.Request.model_json_schema()}},
         }
     },
     responses={
@@ -50,9 +50,9 @@ def ask_enrolment(
     ] = None,
 ) -> JSONResponse:
     """Keeps the request until the network's staff decide; asking again tells how far it is."""
-    request = enrolment.ask(db, body, weir_signature)
-    content = {"site": request.site, "kid": request.kid, "state": request.state}
-    return JSONResponse({**content, "measures": json.loads(request.measures)}, 202)
+    request, state = enrolment.ask(db, body, weir_signature)
+    told = {"site": request.site, "use": request.use, "kid": request.jwk.known_as, "state": state}
+    return JSONResponse(told, 202)
 
 
 @router.post(

@@ -12,6 +12,7 @@ from joserfc.jwk import OKPKey
 from sqlmodel import Session
 
 from service.fhir import signature
+from service.fhir.fingerprint import fingerprint
 from service.network import enrolment
 from service.network.app import create_app
 from service.network.config import NetworkConfig
@@ -19,7 +20,7 @@ from service.network.people.role import Role
 from service.network.roster import SiteKey, keys_of, roster_of
 from service.network.table import instant
 from tests.spec.network.people import PEOPLE, Browser, browser_of
-from tests.spec.network.reports import DRINKING, body_of, key_of, network_config, summary_of
+from tests.spec.network.reports import DRINKING, KEYS, body_of, key_of, network_config, summary_of
 
 KEY, NEXT = OKPKey.generate_key("Ed25519"), OKPKey.generate_key("Ed25519")
 
@@ -63,9 +64,42 @@ def test_a_site_asks_a_person_accepts_and_its_reports_are_taken(app: FastAPI) ->
     assert report(app, "2025-01").status_code == 401, "nobody has decided yet"
     page = browser_of(app, PEOPLE[Role.STAFF]).get("/staff/sites").text
     assert "East Hospital" in page and KEY.thumbprint() in page
+    assert fingerprint(KEY.as_dict(private=False)["x"]) in page, "the words that the site reads out"
     assert decide(app, 1) == 303
     assert ask(app).json()["state"] == "accepted"
     assert report(app, "2025-01").status_code == 201
+
+
+def test_asking_again_tells_how_far_it_is(app: FastAPI) -> None:
+    assert [ask(app).json()["state"], ask(app).json()["state"]] == ["pending", "pending"]
+    decide(app, 1)
+    assert ask(app).json()["state"] == "accepted"
+    with Session(app.state.network.engine) as session:
+        assert enrolment.waiting(session) == [], "what was asked twice was one request"
+        (key,) = keys_of(session, "east")
+        key.expires = instant(datetime.now(UTC) - timedelta(seconds=1))
+        session.add(key)
+        session.commit()
+    assert ask(app).json()["state"] == "expired"
+    staff = browser_of(app, PEOPLE[Role.STAFF])
+    staff.fill(f"/staff/keys/{KEY.thumbprint()}/end", "/staff/sites")
+    assert ask(app).json()["state"] == "revoked"
+
+
+def test_a_key_of_the_configuration_is_enrolled_already(app: FastAPI) -> None:
+    assert ask(app, KEYS["north"], site="north").json()["state"] == "accepted"
+
+
+def test_a_ledger_s_key_signs_no_reports_and_enters_no_site(app: FastAPI) -> None:
+    assert ask(app, use="ledger", measures=[]).json()["use"] == "ledger"
+    assert "the key that signs its ledger" in (
+        browser_of(app, PEOPLE[Role.STAFF]).get("/staff/sites").text
+    )
+    assert decide(app, 1) == 303
+    assert ask(app, use="ledger", measures=[]).json()["state"] == "accepted"
+    assert report(app, "2025-01").status_code == 401
+    with Session(app.state.network.engine) as session:
+        assert roster_of(session).site("east") is None
 
 
 def test_a_refused_key_signs_nothing(app: FastAPI) -> None:
@@ -135,9 +169,10 @@ def test_a_permission_taken_away_counts_at_once(app: FastAPI) -> None:
         ({"site": "../x"}, 422),
         ({"more": 1}, 422),
         ({"measures": ["x" * 300]}, 422),
+        ({"use": "patients"}, 422),
         ({"name": "x" * 20_000}, 413),
     ],
-    ids=["a private key", "a path", "an unknown field", "a long address", "too large"],
+    ids=["a private key", "a path", "an unknown field", "a long address", "no use", "too large"],
 )
 def test_what_is_no_enrolment_is_refused(
     app: FastAPI, changes: dict[str, Any], status: int
