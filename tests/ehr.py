@@ -202,8 +202,9 @@ def profiled(config: SiteConfig, **changes: str) -> SiteConfig:
 
 
 def searching(config: SiteConfig, **changes: str) -> SiteConfig:
-    """The same, by search, with small pages and few patients at once."""
-    usual = {"way": '"search"', "page_size": "2", "patients_at_once": "3"}
+    """The same, by search, with small pages and few patients at once; by GET, so that what was
+    asked can be read from addresses."""
+    usual = {"way": '"search"', "method": '"get"', "page_size": "2", "patients_at_once": "3"}
     return profiled(config, **{**usual, **changes})
 
 

@@ -3,12 +3,14 @@
 http://hl7.org/fhir/R4/search.html: a searchset Bundle has matches, what was included with them, and
 outcomes; its total counts the matches of all pages; its link `next` leads on. Servers get each of
 these wrong, so a search is `whole` only if nothing speaks against it.
+
+Searches go by POST: in an address patients' ids would stand in the logs of every server on the way.
 """
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 import httpx
 import msgspec
@@ -18,12 +20,16 @@ from service.errors import AuthorizationError, EhrError, UnavailableError
 from service.fhir.endpoint import Body, Endpoint
 from service.fhir.outcome import Issue, issues, status_text
 from service.fhir.patience import patiently
+from service.progress import notice
 
 FORM = "application/x-www-form-urlencoded"
 IDLE_PAGES = 5  # in a row that bring nothing new: the pages lead in a circle
 SMALLEST_PAGE = 10  # no server cuts answers shorter than this unasked
 
-Method = Literal["get", "post"]
+UNWILLING = frozenset({400, 404, 405, 415, 501})  # statuses of servers that know no POST
+PERSONAL = frozenset({"_id", "identifier", "patient", "subject"})  # parameters that name patients
+
+Method = Literal["get", "post", "post-else-get"]
 
 
 @dataclass(frozen=True)
@@ -118,11 +124,19 @@ class _Head(msgspec.Struct):
 @dataclass(frozen=True)
 class Manner:
     """How a server is searched. ``harmless``: its own codes of issues that mean nothing;
-    ``totals``: whether what it says of how many matches there are is right."""
+    ``totals``: whether what it says of how many matches there are is right. ``declined`` are the
+    types that it was found not to answer by POST."""
 
-    method: Method = "get"
+    method: Method = "post"
     harmless: frozenset[str] = frozenset()
     totals: bool = True
+    declined: set[str] = field(default_factory=set, compare=False)
+
+    def posts(self, type_name: str) -> bool:
+        """Whether a type is searched by POST."""
+        return self.method == "post" or (
+            self.method == "post-else-get" and type_name not in self.declined
+        )
 
 
 def search(endpoint: Endpoint, query: Query, manner: Manner = Manner()) -> Matches:
@@ -147,7 +161,7 @@ def first_page(endpoint: Endpoint, query: Query, manner: Manner = Manner()) -> M
     """What the first page of a search brings, whether there are more or not. Raises as `search`."""
     matches = Matches()
     try:
-        for entry in next(_pages(endpoint, query, manner.method)).entry:
+        for entry in next(_pages(endpoint, query, manner)).entry:
             _take(entry, matches, manner.harmless)
     except _Refused as refused:
         matches.refused = str(refused)
@@ -159,7 +173,7 @@ def _once(endpoint: Endpoint, query: Query, manner: Manner) -> Matches:
     totals: set[int] = set()
     idle = 0
     try:
-        for page in _pages(endpoint, query, manner.method):
+        for page in _pages(endpoint, query, manner):
             matches.pages += 1
             known = len(matches.found)
             for entry in page.entry:
@@ -178,7 +192,7 @@ def _once(endpoint: Endpoint, query: Query, manner: Manner) -> Matches:
     if manner.totals:
         doubtful = matches.pages > 1 or matches.circles or matches.cut
         if not totals and (doubtful or len(matches.found) >= SMALLEST_PAGE):
-            totals = _ask_total(endpoint, query, manner.method)
+            totals = _ask_total(endpoint, query, manner)
         _compare(matches, totals)
     return matches
 
@@ -193,11 +207,11 @@ def _compare(matches: Matches, totals: set[int]) -> None:
         matches.cut = False  # the totals say it better
 
 
-def _ask_total(endpoint: Endpoint, query: Query, method: Method) -> set[int]:
+def _ask_total(endpoint: Endpoint, query: Query, manner: Manner) -> set[int]:
     kept = tuple(one for one in query.parameters if one[0] not in ("_count", "_include"))
     counting = Query(query.type, (*kept, ("_summary", "count")))
     try:
-        page = next(_pages(endpoint, counting, method))
+        page = next(_pages(endpoint, counting, manner))
     except (_Refused, EhrError):
         return set()
     return set() if page.total is None else {page.total}
@@ -267,14 +281,18 @@ def _one_line(raw: bytes) -> bytes:
 class _Refused(Exception):
     """The server answers a search with something else; the text may be shown."""
 
+    def __init__(self, told: str, status: int | None = None) -> None:
+        super().__init__(told)
+        self.status = status
+
 
 class _Circle(Exception):
     """A page links to one that was read."""
 
 
-def _pages(endpoint: Endpoint, query: Query, method: Method) -> Iterator[_Bundle]:
+def _pages(endpoint: Endpoint, query: Query, manner: Manner) -> Iterator[_Bundle]:
     """The pages of a search. Raises _Refused, _Circle."""
-    page = patiently(endpoint.patience, lambda: _first(endpoint, query, method))
+    page = patiently(endpoint.patience, lambda: _asked(endpoint, query.type, query.text, manner))
     yield page
     seen: set[str] = set()
     while url := page.address("next"):
@@ -282,23 +300,57 @@ def _pages(endpoint: Endpoint, query: Query, method: Method) -> Iterator[_Bundle
         if url in seen:
             raise _Circle
         seen.add(url)
-        page = patiently(endpoint.patience, lambda url=url: _page(endpoint.ask(url)))  # type: ignore[misc]
+        page = patiently(
+            endpoint.patience,
+            lambda url=url: _following(endpoint, query.type, url, manner),  # type: ignore[misc]
+        )
         yield page
 
 
-def _first(endpoint: Endpoint, query: Query, method: Method) -> _Bundle:
+def _following(endpoint: Endpoint, type_name: str, url: str, manner: Manner) -> _Bundle:
+    """The page at an address; where the address repeats who is meant, it is asked by POST, too."""
+    path, _, text = url.partition("?")
+    named = {name.partition(":")[0] for name, _ in parse_qsl(text)}
+    if manner.posts(type_name) and named & PERSONAL and _base(path, type_name):
+        return _asked(endpoint, type_name, text, manner)
+    return _answered(endpoint, url)
+
+
+def _asked(endpoint: Endpoint, type_name: str, text: str, manner: Manner) -> _Bundle:
+    """Search by POST, or by GET where that is allowed and the server knows no POST."""
+    by_get = f"{type_name}?{text}"
+    if not manner.posts(type_name):
+        return _answered(endpoint, by_get)
     try:
-        if method == "post":
-            body = Body(query.text.encode(), FORM)
-            return _page(endpoint.ask(f"{query.type}/_search", body=body))
-        return _page(endpoint.ask(f"{query.type}?{query.text}"))
+        return _answered(endpoint, f"{type_name}/_search", Body(text.encode(), FORM))
+    except _Refused as refused:
+        if refused.status not in UNWILLING:
+            raise
+        if manner.method == "post":
+            _tell(manner, type_name, f"{refused}; only `fhir.get_searches` would let GET be used")
+            raise
+    page = _answered(endpoint, by_get)
+    _tell(manner, type_name, "GET is used, with patients' ids in addresses")
+    return page
+
+
+def _tell(manner: Manner, type_name: str, how: str) -> None:
+    """Say once for a type that it is not answered by POST."""
+    if type_name not in manner.declined:
+        manner.declined.add(type_name)
+        notice(f"The EHR does not answer a search for {type_name} by POST: {how}")
+
+
+def _answered(endpoint: Endpoint, url: str, body: Body | None = None) -> _Bundle:
+    try:
+        return _page(endpoint.ask(url, body=body))
     except AuthorizationError as error:
         raise _Refused(error.what) from None
 
 
 def _page(response: httpx.Response) -> _Bundle:
     if response.status_code != 200:
-        raise _Refused(status_text(response))
+        raise _Refused(status_text(response), response.status_code)
     try:
         page = msgspec.json.decode(response.content, type=_Bundle)
     except (ValueError, RecursionError):

@@ -72,7 +72,7 @@ def acquire(
     the acquisition tells whether it was so. Raises EhrError, ConfigError or StoreError when there
     is nothing to work with.
     """
-    profile = load_vendor(config.fhir.vendor)
+    profile = load_vendor(config.fhir.vendor, config.fhir.get_searches)
     log = _open(config, profile, plan, since)
     with _kept_if_broken_off(log.folder), opened(config) as (client, pace):
         endpoint = connect(config, plan, client, replace(patience, wait=pace.wait))

@@ -24,6 +24,8 @@
     patient_search = "Encounter?class=IMP"  #   a search,
     patients = "cohort.txt"             #   a file of ids or of system|value; else all patients
     check_patients = 20                 # optional: of so many an export is compared with a search
+    get_searches = false                # optional: GET, with patients' ids in addresses, where the
+                                        #   EHR answers no search by POST
     ca_file = "ca.pem"                  # optional: the hospital's own authorities
     client_certificate = "weir.pem"     # optional: for mutual TLS, with client_key
     hosts = ["files.ehr.example"]       # optional: other hosts that may be spoken to

@@ -97,7 +97,7 @@ def _with_a_token(
     patience: Patience,
     capability: Capability,
 ) -> Iterator[Check]:
-    profile = load_vendor(config.fhir.vendor)
+    profile = load_vendor(config.fhir.vendor, config.fhir.get_searches)
     needs = [needs_of(package) for package in packages]
     plan = merge(one.plan for one in needs)
     yield from check_metadata(capability, profile, config.fhir.vendor, plan.types)

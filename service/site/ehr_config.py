@@ -58,6 +58,8 @@ class FhirConfig(Section):
     """The EHR's endpoint, who we are there, and which patients are meant (all if none is said).
 
     ``check_patients``: of so many of its patients an export is compared with a search.
+    ``get_searches``: where the EHR answers no search by POST, GET may be used, with patients' ids
+    in addresses.
     """
 
     base_url: Address
@@ -72,6 +74,7 @@ class FhirConfig(Section):
     patient_search: Annotated[Text, AfterValidator(_search)] | None = None
     patients: ConfigPath | None = None
     check_patients: int = Field(20, ge=0, le=10_000)
+    get_searches: bool = False
     ca_file: ConfigPath | None = None
     client_certificate: ConfigPath | None = None
     client_key: ConfigPath | None = None

@@ -34,6 +34,7 @@ MANNERS = {
     "check_patients",
     "client_certificate",
     "client_key",
+    "get_searches",
     "hosts",
     "jku",
     "key_file",

@@ -179,7 +179,10 @@ def _add_included(asking: Asking, matches: Matches, log: PullLog) -> None:
 
 def _asked(asking: Asking, part: Part, ids: tuple[str, ...]) -> Matches:
     query = Query(part.type, tuple(_parameters(asking, part, ids)))
-    return search(asking.endpoint, query, asking.profile.search.manner)
+    matches = search(asking.endpoint, query, asking.profile.search.manner)
+    if part.type == "Patient" and ids:  # a server that ignores `_id` sends everybody
+        matches.found = {key: line for key, line in matches.found.items() if key[1] in ids}
+    return matches
 
 
 def _parameters(asking: Asking, part: Part, ids: tuple[str, ...]) -> Iterator[tuple[str, str]]:

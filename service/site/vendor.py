@@ -7,6 +7,7 @@ explains each key.
 """
 
 import tomllib
+from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from service.errors import ConfigError
 from service.fhir.bulk import Level
 from service.fhir.compartment import resource_types
-from service.fhir.searching import Manner
+from service.fhir.searching import Manner, Method
 
 DEFAULT = "default"
 PROFILES = files("service.site").joinpath("vendors")
@@ -62,7 +63,7 @@ class SearchProfile(_Section):
     ``slices``: by type the searches that are made in turn, where it cannot be searched whole.
     """
 
-    method: Literal["get", "post"]
+    method: Method
     page_size: int = Field(ge=1, le=10_000)
     patients_at_once: int = Field(ge=1, le=1_000)
     last_updated: bool
@@ -72,9 +73,9 @@ class SearchProfile(_Section):
     harmless: tuple[str, ...] = ()
     slices: dict[TypeName, tuple[SearchText, ...]] = Field(default_factory=dict)
 
-    @property
+    @cached_property
     def manner(self) -> Manner:
-        """How its searches are made and judged."""
+        """How its searches are made and judged; one for a pull, which learns as it goes on."""
         return Manner(self.method, frozenset(self.harmless), self.totals)
 
 
@@ -97,20 +98,29 @@ def vendor_names() -> list[str]:
     )
 
 
-def load_vendor(name: str) -> VendorProfile:
+def load_vendor(name: str, get_searches: bool = False) -> VendorProfile:
     """The profile of that name, or in the file of that name when it ends in ``.toml``.
 
-    Raises ConfigError that says what is wrong with it, or which names there are.
+    ``get_searches``: the site lets GET be used where the server answers no search by POST. Raises
+    ConfigError that says what is wrong with it, or which names there are.
     """
+    profile = _parse(_read(name), name)
+    if get_searches and profile.search.method == "post":
+        search = profile.search.model_copy(update={"method": "post-else-get"})
+        return profile.model_copy(update={"search": search})
+    return profile
+
+
+def _read(name: str) -> str:
     if name.endswith(".toml"):
-        return _parse(_text(Path(name)), name)
+        return _text(Path(name))
     if name not in vendor_names():
         raise ConfigError(
             "There is no such vendor profile",
             where="fhir.vendor",
             todo=f"Give one of {', '.join(vendor_names())}, or a file that ends in .toml",
         )
-    return _parse(PROFILES.joinpath(f"{name}.toml").read_text("utf-8"), name)
+    return PROFILES.joinpath(f"{name}.toml").read_text("utf-8")
 
 
 def _text(path: Path) -> str:

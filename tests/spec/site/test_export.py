@@ -323,7 +323,7 @@ def test_what_changed_after_the_export_is_not_missing_from_it(
         return page
 
     config = with_fhir(ehr.config(tmp_path), check_patients=20)
-    with ehr.proxy.fault(alter_json(r"GET /fhir/Observation\?", newer)):
+    with ehr.proxy.fault(alter_json(r"POST /fhir/Observation/_search", newer)):
         assert pulled(config).completeness() == COMPLETE
 
 
@@ -331,7 +331,7 @@ def test_where_there_is_no_searching_that_is_said(
     ehr: SmallEhr, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     config = with_fhir(ehr.config(tmp_path), check_patients=20)
-    with ehr.proxy.fault(answer(404, r"GET /fhir/[A-Za-z]+\?")):
+    with ehr.proxy.fault(answer(404, r"/_search")):
         assert pulled(config).completeness() == COMPLETE
     assert "Not compared with a search" in capfd.readouterr().err
 

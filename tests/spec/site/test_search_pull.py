@@ -2,6 +2,7 @@
 
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -15,6 +16,8 @@ from service.site.store import Store
 from service.site.verdict import Fault
 from tests.ehr import GROUP, PATIENTS, PLAN, QUICK, SmallEhr, profiled, searching, with_fhir
 from tests.faults.proxy import alter_json, answer
+
+SEARCHED = ("Encounter", "MedicationRequest", "Observation", "Patient")
 
 
 def pulled(config: SiteConfig) -> Store:
@@ -127,10 +130,58 @@ def test_patients_are_asked_for_so_many_at_a_time(ehr: SmallEhr, tmp_path: Path)
 
 def test_by_post_no_patient_stands_in_an_address(ehr: SmallEhr, tmp_path: Path) -> None:
     with ehr.proxy.fault():
-        pulled(searching(ehr.config(tmp_path), method='"post"', page_size="100"))
+        store = pulled(searching(ehr.config(tmp_path), method='"post"'))
+    assert store.completeness() == COMPLETE
     searches = [path for method, path in ehr.proxy.seen if method == "POST" and "_search" in path]
-    assert len(searches) > 4
-    assert not [path for path in searches if "pat-" in path]
+    assert len(searches) > 8
+    assert any(b"_offset" in body for _, body in ehr.proxy.posted)  # later pages, too
+    assert not [path for _, path in ehr.proxy.seen if "pat-" in path]
+
+
+DEAF = r"POST /fhir/\w+/_search"
+
+
+@pytest.mark.parametrize(
+    ("permitted", "status"),
+    [("the site", 405), *(("the profile", status) for status in (400, 404, 415, 501))],
+)
+def test_a_server_that_knows_no_post_is_asked_by_get_where_that_is_permitted(
+    ehr: SmallEhr, tmp_path: Path, permitted: str, status: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    method = "post-else-get" if permitted == "the profile" else "post"
+    config = searching(ehr.config(tmp_path), method=f'"{method}"', page_size="100")
+    with ehr.proxy.fault(answer(status, DEAF)):
+        store = pulled(with_fhir(config, get_searches=permitted == "the site"))
+    assert store.completeness() == COMPLETE
+    assert store.facts.patients == len(PATIENTS)
+    told = capfd.readouterr().err
+    assert told.count("a search for Encounter by POST: GET is used") == 1
+    posted = {path for path, _ in ehr.proxy.posted if "_search" in path}
+    assert posted == {f"/fhir/{name}/_search" for name in SEARCHED}
+
+
+def test_where_it_is_not_permitted_nothing_is_computed_and_it_is_said(
+    ehr: SmallEhr, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with ehr.proxy.fault(answer(405, DEAF)):
+        store = pulled(searching(ehr.config(tmp_path), method='"post"'))
+    assert store.completeness().verdict is Verdict.NOT_COMPUTABLE
+    assert not [path for _, path in ehr.proxy.seen if "pat-" in path]
+    assert "only `fhir.get_searches` would let GET be used" in capfd.readouterr().err
+
+
+def test_patients_whom_nobody_asked_for_are_left_out(ehr: SmallEhr, tmp_path: Path) -> None:
+    """As those come whom a server sends that does not read the form of a search by POST."""
+    stranger = {"resourceType": "Patient", "id": "pat-zyzzyva-9", "birthDate": "1957-03-29"}
+
+    def all_come(page: dict[str, Any]) -> dict[str, Any]:
+        entry = {"resource": stranger, "search": {"mode": "match"}}
+        return {**page, "entry": [*page["entry"], entry], "total": page["total"] + 1}
+
+    with ehr.proxy.fault(alter_json(r"/Patient\?.*_id", all_come)):
+        store = pulled(searching(ehr.config(tmp_path), page_size="100"))
+    assert {record.id for record in store.patients()} == set(PATIENTS)
+    assert store.completeness() == COMPLETE
 
 
 def test_a_type_that_is_searched_in_parts_is_never_complete(ehr: SmallEhr, tmp_path: Path) -> None:
