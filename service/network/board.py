@@ -1,6 +1,6 @@
 """Everything that is shown of one measure: for each group the network's line and the sites'."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -13,7 +13,8 @@ from service.network.lens import LENSES, Lens
 from service.network.notes import annotations, goals, minor_mappings
 from service.network.pool import Pooled, pool
 from service.network.reading import Reading, missing, read
-from service.network.roster import Site, roster_of
+from service.network.roster import Site
+from service.network.roster_history import roster_history
 from service.network.scale import Scale, scale_of
 from service.network.series import NETWORK, Goal, Mark, Series, changes
 from service.spc.point import State
@@ -112,11 +113,17 @@ class Board:
 
 @dataclass(frozen=True)
 class _Source:
-    """What a board is made of."""
+    """What a board is made of.
+
+    ``sites`` could report the measure at some time, those ``shown`` still can; ``members`` could
+    on the last day of each period.
+    """
 
     config: NetworkConfig
     measure: Measure
     sites: Sequence[Site]
+    shown: frozenset[str]
+    members: Mapping[str, frozenset[str]]
     versions: Versions
     wider: Sequence[Wider]
     periods: Sequence[str]
@@ -150,21 +157,25 @@ def board_of(
 ) -> Board:
     """Read the archive and make all lines of one measure, as they were known at ``as_of``.
 
-    The sites are those that may report the measure now; with ``only``, that one alone.
+    The sites are those that could report the measure then; with ``only``, that one alone. What a
+    site reported before it left stays in the sums of those periods.
     """
-    reporters = roster_of(session).reporters(measure)
-    sites = [site for site in reporters if only in (None, site.id)]
+    roster = roster_history(session, as_of)
+    sites = [site for site in roster.everyone(measure) if only in (None, site.id)]
+    shown = frozenset(site.id for site in sites if measure.url in site.measures)
     allowed = {site.id for site in sites}
     received = versions_of(session, measure.url, as_of, only)
     every = {key: found for key, found in received.items() if key[0] in allowed}
     versions = {key: found for key, found in every.items() if _is_of(key[1], measure)}
     groups = _groups(measure, every)
-    wider = _wider(sites, every, measure, groups)
+    wider = _wider([site for site in sites if site.id in shown], every, measure, groups)
     periods = _periods(every, measure)
     source = _Source(
         config,
         measure,
         sites,
+        shown,
+        roster.members(measure, periods),
         versions,
         wider,
         periods,
@@ -205,7 +216,7 @@ def _wider(
     found = [
         Wider(names[site], period, tuple((g, read(period, told, g.id)) for g in groups))
         for (site, period), told in versions.items()
-        if not _is_of(period, measure)
+        if site in names and not _is_of(period, measure)
     ]
     order = ("quarter", "year")
     return tuple(
@@ -232,7 +243,7 @@ def _groups(measure: Measure, versions: Versions) -> list[Group]:
 
 def _group_board(source: _Source, group: Group) -> GroupBoard:
     measure, periods = source.measure, source.periods
-    sites = tuple(
+    lines = tuple(
         Series(
             site.id,
             site.name,
@@ -245,8 +256,8 @@ def _group_board(source: _Source, group: Group) -> GroupBoard:
         )
         for site in source.sites
     )
-    pools = _pools(source, sites)
-    marks = [*changes(_seen_by_all(source), measure, periods), *_remapped(sites)]
+    pools = _pools(source, lines)
+    marks = [*changes(_seen_by_all(source), measure, periods), *_remapped(lines)]
     network = Series(
         NETWORK,
         source.config.title,
@@ -257,7 +268,8 @@ def _group_board(source: _Source, group: Group) -> GroupBoard:
         lens=source.lens,
         goals=source.goals_of(None),
     )
-    return GroupBoard(group, network, sites)
+    shown = tuple(series for series in lines if series.reporter in source.shown)
+    return GroupBoard(group, network, shown)
 
 
 def _remapped(sites: Sequence[Series]) -> list[Mark]:
@@ -269,19 +281,35 @@ def _remapped(sites: Sequence[Series]) -> list[Mark]:
     ]
 
 
-def _pools(source: _Source, sites: Sequence[Series]) -> tuple[Pooled, ...]:
+def _pools(source: _Source, lines: Sequence[Series]) -> tuple[Pooled, ...]:
     first: dict[str, str] = {}
     for site, period in sorted(source.versions):
         first.setdefault(site, period)
     return tuple(
         pool(
             period,
-            {series.reporter: series.readings[position] for series in sites},
-            frozenset(site for site, began in first.items() if began <= period),
+            readings,
+            frozenset(site for site in readings if first.get(site, "9") <= period),
             source.config.pool_share,
         )
-        for position, period in enumerate(source.periods)
+        for period, readings in _by_period(source, lines)
     )
+
+
+def _by_period(
+    source: _Source, lines: Sequence[Series]
+) -> Iterator[tuple[str, Mapping[str, Reading]]]:
+    """Each period with the readings of those who were members in it, or reported it anyhow."""
+    for position, period in enumerate(source.periods):
+        members = source.members[period]
+        yield (
+            period,
+            {
+                series.reporter: series.readings[position]
+                for series in lines
+                if series.reporter in members or (series.reporter, period) in source.versions
+            },
+        )
 
 
 def _seen_at(site: Site, annotations: Sequence[Annotation]) -> list[Annotation]:

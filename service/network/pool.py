@@ -30,6 +30,11 @@ class Pooled:
     left_out: Mapping[str, str]
     partial: bool
 
+    @property
+    def sites(self) -> tuple[str, ...]:
+        """Everybody of whom a number was expected: in the sum or not."""
+        return (*self.contributors, *self.left_out)
+
 
 def pool(
     period: str, readings: Mapping[str, Reading], begun: frozenset[str], share: float

@@ -33,9 +33,11 @@ def public_board(served: Network, session: Session, measure: Measure) -> Board:
 
 def _group(group: GroupBoard, allowed: set[str], served: Network) -> GroupBoard:
     sites = [series for series in group.sites if series.reporter in allowed]
+    known = group.network
+    periods = [reading.period for reading in known.readings]
     pools = [
-        _pooled(sites, at, group.network.readings[at].period, served)
-        for at in range(len(group.network.readings))
+        _pooled([s for s in sites if s.reporter in pooled.sites], at, period, served)
+        for at, (pooled, period) in enumerate(zip(known.pools, periods, strict=True))
     ]
     network = replace(
         group.network,

@@ -19,6 +19,7 @@ from service.network.table import NetworkTable, instant
 
 WARN_DAYS = 30
 RECIPIENTS = ("members", "public")
+CHANGES = ENTERED, CHANGED = "site entered", "site changed"  # as the audit calls them
 KeyState = Literal["good", "revoked", "expired"]
 
 
@@ -83,6 +84,11 @@ class Roster:
     def site(self, site_id: str) -> Site | None:
         return next((site for site in self.sites if site.id == site_id), None)
 
+    @property
+    def members(self) -> list[Site]:
+        """The sites that may report anything: who has left may report nothing."""
+        return [site for site in self.sites if site.measures]
+
     def reporters(self, measure: Measure) -> list[Site]:
         """The sites that may report ``measure``."""
         return [site for site in self.sites if measure.url in site.measures]
@@ -122,7 +128,7 @@ def put_site(session: Session, who: str, site: Site, *, create_only: bool = Fals
     new.measures, new.recipients = _listed(site.measures), _listed(site.recipients)
     session.add(new)
     detail = {"name": site.name, "measures": new.measures, "recipients": new.recipients}
-    audit.record(session, who, "site changed" if row else "site entered", site.id, **detail)
+    audit.record(session, who, CHANGED if row else ENTERED, site.id, **detail)
 
 
 def add_key(session: Session, who: str, key: SiteKey) -> None:
