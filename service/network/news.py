@@ -1,14 +1,13 @@
-"""What happened to a measure, in sentences: signals, restatements, differences of two days."""
+"""What happened to a measure, in sentences: signals and restatements."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from service.network import window
 from service.network.board import Board
-from service.network.reading import Reading
 from service.network.restatement import FIRST
 from service.network.series import Series
-from service.network.words import percent, signal_text, state_text
+from service.network.words import signal_text
 from service.spc.runs import Signal
 
 
@@ -21,17 +20,6 @@ class News:
     at: str
     is_signal: bool = False
     key: str = ""
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One period of one line, as it was known on two days."""
-
-    name: str
-    group: str
-    period: str
-    before: str
-    after: str
 
 
 def restatements(board: Board) -> Iterator[News]:
@@ -74,34 +62,3 @@ def _dated(series: Series, signal: Signal) -> str:
     enough = max(limits, default=0) + 1
     first = signal.positions[:enough] if signal.side is not None else signal.positions
     return max((series.readings[at].received or "" for at in first), default="")
-
-
-def compared(before: Board, after: Board) -> list[Difference]:
-    """Every period of every line that is not told the same on both days."""
-    found = []
-    known = {
-        (group.group.id, series.reporter, reading.period): reading
-        for group in before.groups
-        for series in group.series
-        for reading in series.readings
-    }
-    for group in after.groups:
-        for series in group.series:
-            for reading in series.readings:
-                before_it = known.get((group.group.id, series.reporter, reading.period))
-                old, new = _told(before_it, series.blinded), _told(reading, series.blinded)
-                if old != new:
-                    place = (series.name, group.group.title, reading.period)
-                    found.append(Difference(*place, old, new))
-    return found
-
-
-def _told(reading: Reading | None, blinded: bool) -> str:
-    if reading is None:
-        return "missing"
-    if reading.rate is None:
-        return state_text(reading)
-    counts = percent(reading.rate)
-    if not blinded:
-        counts += f" ({reading.numerator} of {reading.denominator})"
-    return f"{counts}, provisional" if reading.provisional else counts

@@ -13,11 +13,12 @@ from markupsafe import Markup
 from sqlmodel import Session
 
 from service.errors import RequestError
-from service.network import calendar, news, overview
+from service.network import calendar, overview
 from service.network.audience import audience, terms_of
 from service.network.board import Board, board_of
 from service.network.boards import board_for, end_of, stamp, today, whole_board
 from service.network.config import Measure
+from service.network.differences import compared
 from service.network.digest import Digest, digest_for, digests_for
 from service.network.funnel import comparison_on
 from service.network.lens import LENSES, LensName
@@ -37,6 +38,7 @@ AsOf = Annotated[str | None, Query(pattern=r"^(\d{4}-\d\d-\d\d)?$")]
 VISIT = timedelta(minutes=30)
 FORM = "0-form-token-0"
 MONTHS = 12  # of the grid on the home page
+MOST_DIFFERENCES = 100  # of one kind and line that two days are compared by
 
 
 @router.get("/")
@@ -189,17 +191,19 @@ def compare_page(
     before: AsOf = None,
     after: AsOf = None,
 ) -> str:
-    """What was known of a measure on one day and is known on another."""
-    old = board_for(served, db, who, measure, end_of(before or _days_ago(90)))
-    new = board_for(served, db, who, measure, end_of(after))
+    """What was known of a measure on one day and is known on another, line by line."""
+    first, last = sorted((before or _days_ago(90), after or today().isoformat()))
+    old = board_for(served, db, who, measure, end_of(first))
+    new = board_for(served, db, who, measure, end_of(last) if last < _days_ago(0) else None)
     return page(
         "compare.html",
         served.config,
         who,
         board=new,
-        before=before or _days_ago(90),
-        after=after or today().isoformat(),
-        changes=news.compared(old, new),
+        before=first,
+        after=last,
+        sections=compared(old, new),
+        most=MOST_DIFFERENCES,
     )
 
 

@@ -14,7 +14,6 @@ from service.network import calendar
 from service.network.atom import NAMESPACE
 from service.network.board import board_of
 from service.network.config import NetworkConfig
-from service.network.news import compared
 from service.network.window import span
 from tests.spec.network.reports import Sender, summary_of
 from tests.spec.network.test_measure import FAILED, PROVISIONAL, send
@@ -116,22 +115,6 @@ class TestCalendar:
         assert "January 2025: missing" in letter and "February 2025" not in letter
         page = sender.client.get("/calendar").text
         assert "Whom to remind" in page and "/calendar/south.txt" in page
-
-
-def test_two_days_are_compared(sender: Sender, config: NetworkConfig) -> None:
-    send(sender, summary_of())
-    with Session(sender.client.app.state.network.engine) as session:  # type: ignore[attr-defined]
-        before = board_of(session, config, config.measures[0])
-    send(sender, summary_of(numerator=30))
-    with Session(sender.client.app.state.network.engine) as session:  # type: ignore[attr-defined]
-        after = board_of(session, config, config.measures[0])
-    changed = {(each.name, each.before, each.after) for each in compared(before, after)}
-    assert changed == {
-        ("Two Rivers Collaborative", "35% (21 of 60)", "50% (30 of 60)"),
-        ("North Hospital", "35% (21 of 60)", "50% (30 of 60)"),
-    }
-    page = sender.client.get("/measures/Drinking/compare?before=2020-01-01").text
-    assert "21 of 60" not in page and "30 of 60" in page
 
 
 def test_as_of_an_earlier_day_nothing_was_known(sender: Sender) -> None:
