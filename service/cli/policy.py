@@ -86,6 +86,10 @@ def show(policy: PolicyFile) -> None:
         ladder = " → ".join([each.window, *each.ladder, "withheld"])
         released.add_row(each.measure, each.window, each.first, each.last, ladder)
     console.print(released)
+    strata = Table("measure", "stratifier", "strata that are told; no other is")
+    for listed in found.strata:
+        strata.add_row(listed.measure, listed.stratifier, ", ".join(listed.values))
+    console.print(strata if found.strata else "No strata are told.")
 
 
 @app.command()

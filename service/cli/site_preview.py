@@ -65,7 +65,7 @@ def _rows(outcome: Outcome, last: Remembered | None, margin: str) -> Iterator[tu
     table = outcome.result.table
     period, note = str(Period(*table.period)), _note(outcome, last)
     for group in table.groups:
-        name = group.id
+        name = group.id if group.told else f"{group.id} (all others)"
         for code, cell in group.cells.items():
             sent = _cell(outcome.release.memory if outcome.release else None, group, code)
             yield period, name, code, str(len(cell)), sent, _cell(last, group, code), margin, note
@@ -73,6 +73,8 @@ def _rows(outcome: Outcome, last: Remembered | None, margin: str) -> Iterator[tu
 
 
 def _cell(told: Remembered | None, group: Group, code: str) -> str:
+    if not group.told:
+        return "never told"
     if told is None:
         return "-"
     if not told.counted:

@@ -13,7 +13,7 @@ docs/disclosure-control.md says it in plain words, with what it does not promise
 """
 
 from service.disclosure.margin import ENOUGH, margins
-from service.disclosure.policy import Policy, parse_policy
+from service.disclosure.policy import Policy, Strata, parse_policy
 from service.disclosure.profile import PROFILES, Profile
 from service.disclosure.protection import members_of, protect
 from service.disclosure.published import Name, Published, changed
@@ -47,6 +47,7 @@ __all__ = [
     "Published",
     "Reading",
     "Simulation",
+    "Strata",
     "Table",
     "changed",
     "margins",

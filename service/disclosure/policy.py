@@ -29,6 +29,8 @@ MONTHS = {"month": 1, "quarter": 3, "year": 12}
 Text = Annotated[str, StringConstraints(min_length=1, max_length=500)]
 Month = Annotated[str, StringConstraints(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$")]
 Window = Literal["month", "quarter", "year"]
+VALUE = r"^[A-Za-z0-9<>=+.,()_-]+( [A-Za-z0-9<>=+.,()_-]+)*$"
+Value = Annotated[str, StringConstraints(pattern=VALUE, max_length=64)]
 Span = tuple[date, date]
 
 
@@ -86,6 +88,23 @@ class Release(Closed):
             yield _first_day(number), _first_day(number + months) - timedelta(days=1)
 
 
+class Strata(Closed):
+    """The values of one stratifier whose strata are told; whoever has another one is in none.
+
+    ``values`` are as the measure's logic gives them.
+    """
+
+    measure: Text  # canonical address, without a version
+    stratifier: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    values: tuple[Value, ...] = Field(min_length=1, max_length=50, strict=False)
+
+    @model_validator(mode="after")
+    def _each_value_once(self) -> Self:
+        if len(set(self.values)) != len(self.values):
+            raise ValueError("a value of a stratifier is listed twice")
+        return self
+
+
 class Policy(Closed):
     """What a site may release to one network; `hash` is that of the file's bytes."""
 
@@ -104,7 +123,7 @@ class Policy(Closed):
     max_versions: int = Field(ge=1, le=1000)  # releases of one period with other counts
     zeros: Zeros
     sensitive: tuple[Text, ...] = Field((), strict=False)  # measures: no 0 % and no 100 %
-    strata: tuple[Text, ...] = Field((), strict=False)
+    strata: tuple[Strata, ...] = Field((), strict=False)  # no other leaves
     one_reader: bool = True  # all networks of the site are one attacker
     releases: tuple[Release, ...] = Field(alias="release", min_length=1, strict=False)
     tightens: "Policy | None" = None
@@ -142,6 +161,16 @@ class Policy(Closed):
                 raise ValueError(f"the releases of {measure} overlap")
         return self
 
+    @model_validator(mode="after")
+    def _strata_of_what_is_released(self) -> Self:
+        listed = [(each.measure, each.stratifier) for each in self.strata]
+        if len(set(listed)) != len(listed):
+            raise ValueError("a stratifier is listed twice: name all its values in one table")
+        unknown = {measure for measure, _ in listed} - {each.measure for each in self.releases}
+        if unknown:
+            raise ValueError(f"strata of a measure that is not released: {min(unknown)}")
+        return self
+
     @property
     def method(self) -> Method:
         """How numbers are rounded."""
@@ -170,6 +199,10 @@ class Policy(Closed):
         """Whether a numerator of 0 % or 100 % of a measure is hidden."""
         return measure in self.sensitive
 
+    def strata_of(self, measure: str) -> tuple[Strata, ...]:
+        """The strata of a measure that may be told."""
+        return tuple(each for each in self.strata if each.measure == measure)
+
     def periods(self, measure: str) -> tuple[Span, ...]:
         """First and last day of every period in which the measure may be released, in order.
 
@@ -192,23 +225,34 @@ class Policy(Closed):
 
     def under(self, profile: str) -> "Policy":
         """What the policy would be with another profile's numbers: to compare, not to release."""
-        kept = {"network", "version", "legal_basis", "releases", "sensitive", "one_reader"}
+        kept = {
+            "network",
+            "version",
+            "legal_basis",
+            "releases",
+            "sensitive",
+            "strata",
+            "one_reader",
+        }
         values = self.model_dump(by_alias=True, include=kept)
         return _validated(values | {"profile": profile, "hash": f"{self.hash} {profile}"})
 
     def tightened(self, **numbers: Any) -> "Policy":
         """This policy with some parameters stricter; what would be laxer stays as it is.
 
-        The hash then stands for the file and the parameters. Raises ConfigError for a parameter
-        that cannot be tightened.
+        The hash then stands for the file and the parameters. Of ``strata`` the stratifiers are
+        named that are still told. Raises ConfigError for a parameter that cannot be tightened.
         """
-        unknown = sorted(set(numbers) - {*STRICTER_UP, *STRICTER_DOWN, "zeros"})
+        unknown = sorted(set(numbers) - {*STRICTER_UP, *STRICTER_DOWN, "zeros", "strata"})
         if unknown:
             raise ConfigError("this cannot be tightened", where=unknown[0])
         stricter = {name: v for name, v in numbers.items() if _is_stricter(self, name, v)}
         if not stricter:
             return self
         mark = f"{self.hash} {sorted(stricter.items())}".encode()
+        if "strata" in stricter:
+            kept = (each for each in self.strata if each.stratifier in stricter["strata"])
+            stricter["strata"] = [each.model_dump() for each in kept]
         values = self.model_dump(by_alias=True) | stricter
         return _validated(values | {"hash": _sha256(mark), "tightens": self})
 
@@ -243,6 +287,8 @@ def _validated(values: Mapping[str, Any]) -> Policy:
 
 def _is_stricter(policy: Policy, name: str, value: Any) -> bool:
     before = getattr(policy, name)
+    if name == "strata":
+        return not {each.stratifier for each in before} <= set(value)
     if name == "zeros":
         return bool((before, value) == ("show", "hide"))
     return bool(value > before if name in STRICTER_UP else value < before)

@@ -91,6 +91,7 @@ def _draft(table: Table, policy: Policy, key: bytes) -> Published:
     """Threshold and rounding, each cell by itself."""
     members = members_of(table, key)
     hidden = hidden_at_once(members, policy, table.measure)
+    hidden |= {(group.id, code) for group in table.groups if not group.told for code in group.cells}
     cells: dict[Name, Cell] = {
         name: Hidden.SUPPRESSED if name in hidden else rounded(marks, policy.reading, key)
         for name, marks in members.items()

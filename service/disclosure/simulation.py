@@ -36,7 +36,7 @@ def measured(tables: Sequence[Table], released: Sequence[Published]) -> Simulati
         (exact, _shown(release, group.id))
         for table, release in zip(tables, released, strict=True)
         for group in table.groups
-        if (exact := _exact(group)) is not None
+        if group.told and (exact := _exact(group)) is not None
     ]
     errors = [100 * abs(shown - exact) for exact, shown in pairs if shown is not None]
     mean, largest = (fmean(errors), max(errors)) if errors else (0.0, 0.0)

@@ -32,10 +32,14 @@ MET = "met"  # what its numerator counts, where the group has a numerator exclus
 
 @dataclass(frozen=True)
 class Group:
-    """One group of a measure: the members of each population, by FHIR population code."""
+    """One group or stratum of a measure: the members of each population, by FHIR population code.
+
+    One that is not ``told`` is weighed like the others, and no number of it is ever shown.
+    """
 
     id: str
     populations: Mapping[str, frozenset[Member]]
+    told: bool = True
 
     @cached_property
     def cells(self) -> Mapping[str, frozenset[Member]]:

@@ -2,7 +2,8 @@
 
 The engine prints it from the site's measures and policy (`weir site catalogue`); a person reads it
 and gives it to the gateway. Whatever a report names has to stand in it: the site, the time zone,
-the policy, each measure with its version and logic, its groups and their populations.
+the policy, each measure with its version and logic, its groups, their populations and the strata
+that the policy lists.
 """
 
 import re
@@ -12,8 +13,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from service.errors import ConfigError
 from service.measure.period import Period
-from service.measure.summary import Summary
-from service.measure.wire import Canonical, Name, PopulationCode, Scoring, Sha256, Zone
+from service.measure.stratum_name import stratum_name
+from service.measure.summary import Summary, SummaryGroup
+from service.measure.wire import (
+    Canonical,
+    Name,
+    PopulationCode,
+    Scoring,
+    Sha256,
+    StratumValue,
+    Zone,
+)
 
 ENGINE = re.compile(r"\d{1,3}\.\d{1,3}\.\d{1,3}")
 
@@ -23,12 +33,16 @@ class _Closed(BaseModel):
 
 
 class ListedMeasure(_Closed):
-    """A measure as reports may name it; ``groups`` are the populations of each group."""
+    """A measure as reports may name it; ``groups`` are the populations of each group.
+
+    ``strata`` are the values that are told, by group and stratifier.
+    """
 
     measure: Canonical
     package: Sha256
     scoring: Scoring
     groups: dict[Name, tuple[PopulationCode, ...]]
+    strata: dict[Name, dict[Name, tuple[StratumValue, ...]]] = {}
 
 
 class Catalogue(_Closed):
@@ -67,10 +81,17 @@ def _is_of(summary: Summary, listed: ListedMeasure) -> bool:
         f"{summary.measure}|{summary.version}" == listed.measure
         and summary.provenance.package == listed.package
         and summary.scoring == listed.scoring
-        and all(
-            set(group.populations) <= set(listed.groups.get(group.id, ()))
-            for group in summary.groups
-        )
+        and all(_lists_group(listed, group) for group in summary.groups)
+    )
+
+
+def _lists_group(listed: ListedMeasure, told: SummaryGroup) -> bool:
+    """Whether a group or stratum stands in the catalogue, with the populations of the group."""
+    stratum = stratum_name(told.id)
+    group = stratum.group if stratum else told.id
+    values = listed.strata.get(group, {}).get(stratum.stratifier, ()) if stratum else ()
+    return set(told.populations) <= set(listed.groups.get(group, ())) and (
+        stratum is None or stratum.value in values
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +59,11 @@ class Stratum:
             Code(one.get("code"), one.get("system"), None, one.get("display")) for one in codings
         ]
         return cls._coded(codes, element.json.get("text"))
+
+
+def text_of(strata: Iterable[Stratum]) -> str:
+    """The values of all components of a stratifier as one text."""
+    return ", ".join(stratum.text for stratum in strata)
 
 
 TRUE, FALSE = Stratum.of(True), Stratum.of(False)

@@ -17,6 +17,7 @@ from service.errors import RefusedError
 from service.measure import wire
 from service.measure.completeness import Completeness
 from service.measure.period import Period
+from service.measure.stratum_name import StratumName, stratum_name
 from service.measure.wire import WireReport
 
 LARGEST_BODY = 1_000_000
@@ -49,8 +50,9 @@ class Provenance:
 
 @dataclass(frozen=True)
 class SummaryGroup:
-    """One group of the Measure: each population's count, or why there is none.
+    """One group of the Measure, or a stratum of one: each population's count, or why it has none.
 
+    The ``id`` of a stratum is its name (service.measure.stratum_name).
     ``eligible`` is the score's denominator, and ``met`` its numerator where that is not the
     population; None in a report that does not tell them.
     """
@@ -63,7 +65,10 @@ class SummaryGroup:
 
 @dataclass(frozen=True)
 class Summary:
-    """The content of a report: all that it says but its own key and date."""
+    """The content of a report: all that it says but its own key and date.
+
+    Of ``groups`` the strata come after the groups that they are of.
+    """
 
     site: str
     measure: str  # canonical address, without the version
@@ -142,7 +147,7 @@ def _content(summary: Summary) -> dict[str, Any]:
             "start": summary.period.start.isoformat(),
             "end": summary.period.end.isoformat(),
         },
-        "group": [_told(group) for group in summary.groups],
+        "group": _groups(summary.groups),
     }
     if summary.improvement:
         content["improvementNotation"] = _concept(wire.IMPROVEMENT_SYSTEM, summary.improvement)
@@ -176,11 +181,30 @@ def _extensions(summary: Summary) -> list[dict[str, Any]]:
     ]
 
 
-def _told(group: SummaryGroup) -> dict[str, Any]:
+def _groups(groups: Sequence[SummaryGroup]) -> list[dict[str, Any]]:
+    """Every group as JSON, its strata in it."""
+    told: dict[str, dict[str, Any]] = {}
+    for group in groups:
+        stratum = stratum_name(group.id)
+        if stratum is None:
+            told[group.id] = {"id": group.id} | _counts(group)
+            continue
+        if stratum.group not in told:
+            raise RefusedError("a stratum stands without its group", where=stratum.stratifier)
+        stratifiers = told[stratum.group].setdefault("stratifier", [])
+        if stratum.stratifier not in [each["id"] for each in stratifiers]:
+            stratifiers.append({"id": stratum.stratifier, "stratum": []})
+        found = next(each for each in stratifiers if each["id"] == stratum.stratifier)
+        value = _concept(wire.STRATUM_SYSTEM, stratum.value)
+        found["stratum"].append({"value": value} | _counts(group))
+    return list(told.values())
+
+
+def _counts(group: SummaryGroup) -> dict[str, Any]:
     sides = {wire.ELIGIBLE: group.eligible, wire.MET: group.met}
     told = [_side(url, count) for url, count in sides.items() if count is not None]
     populations = [_population(*each) for each in group.populations.items()]
-    return {"id": group.id} | ({"extension": told} if told else {}) | {"population": populations}
+    return ({"extension": told} if told else {}) | {"population": populations}
 
 
 def _side(url: str, count: Count) -> dict[str, Any]:
@@ -220,14 +244,24 @@ def _summary(report: WireReport) -> Summary:
         provenance=Provenance(*(each.valueString for each in provenance.extension)),
         completeness=Completeness(completeness.verdict, completeness.reasons),
         rounding=rounding.valueInteger,
-        groups=tuple(_group(group) for group in report.group),
+        groups=(
+            *(_group(group.id, group) for group in report.group),
+            *(stratum for group in report.group for stratum in _strata(group)),
+        ),
     )
 
 
-def _group(group: wire.WireGroup) -> SummaryGroup:
+def _strata(group: wire.WireGroup) -> Iterator[SummaryGroup]:
+    for stratifier in group.stratifier:
+        for stratum in stratifier.stratum:
+            value = stratum.value.coding[0].code
+            yield _group(str(StratumName(group.id, stratifier.id, value)), stratum)
+
+
+def _group(name: str, group: wire.WireCounts) -> SummaryGroup:
     sides: dict[str, Count] = {each.url: _count(each) for each in group.extension}
     return SummaryGroup(
-        group.id,
+        name,
         {each.code.coding[0].code: _count(each) for each in group.population},
         eligible=sides.get(wire.ELIGIBLE),
         met=sides.get(wire.MET),

@@ -17,6 +17,7 @@ SCORING = "http://hl7.org/fhir/us/davinci-deqm/StructureDefinition/extension-mea
 SCORING_SYSTEM = "http://terminology.hl7.org/CodeSystem/measure-scoring"
 POPULATION_SYSTEM = "http://terminology.hl7.org/CodeSystem/measure-population"
 IMPROVEMENT_SYSTEM = "http://terminology.hl7.org/CodeSystem/measure-improvement-notation"
+STRATUM_SYSTEM = "urn:weir:stratum"
 ELIGIBLE = "urn:weir:eligible"
 MET = "urn:weir:met"
 DATA_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
@@ -37,6 +38,10 @@ PopulationCode = Literal[
     "measure-population-exclusion",
 ]
 AbsentReason = Literal["masked", "error"]
+StratumValue = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9<>=+.,()_-]+( [A-Za-z0-9<>=+.,()_-]+)*$", max_length=64),
+]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 Mapping = Annotated[str, StringConstraints(pattern=r"^(none|sha256:[0-9a-f]{64})$")]
 Canonical = Annotated[
@@ -239,14 +244,21 @@ class SideOfScore(WireCell):
         return self.extension[0].valueCode if self.extension else None
 
 
-class WireGroup(Wire):
-    id: Name
+class WireCounts(Wire):
+    """The counts of a group or of a stratum of it."""
+
     extension: tuple[SideOfScore, ...] = Field((), max_length=2)
     population: tuple[WirePopulation, ...] = Field(min_length=1, max_length=20)
 
     @property
+    def names(self) -> list[str]:
+        """What is counted, in its order."""
+        sides: list[str] = [each.url for each in self.extension]
+        return sides + [each.code.coding[0].code for each in self.population]
+
+    @property
     def cells(self) -> tuple[WireCell, ...]:
-        """Every count of the group."""
+        """Every count of it."""
         return (*self.extension, *self.population)
 
     @model_validator(mode="after")
@@ -256,6 +268,48 @@ class WireGroup(Wire):
             raise ValueError("a population stands twice in its group")
         if [each.url for each in self.extension] not in ([], [ELIGIBLE], [ELIGIBLE, MET]):
             raise ValueError("a group tells who is eligible, then who met it, each once")
+        return self
+
+
+class StratumCoding(Wire):
+    system: Literal["urn:weir:stratum"]
+    code: StratumValue
+
+
+class StratumConcept(Wire):
+    coding: tuple[StratumCoding]
+
+
+class WireStratum(WireCounts):
+    value: StratumConcept
+
+
+class WireStratifier(Wire):
+    id: Name
+    stratum: tuple[WireStratum, ...] = Field(min_length=1, max_length=50)
+
+    @model_validator(mode="after")
+    def _distinct_strata(self) -> Self:
+        if len({each.value.coding[0].code for each in self.stratum}) != len(self.stratum):
+            raise ValueError("a stratum stands twice in its stratifier")
+        return self
+
+
+class WireGroup(WireCounts):
+    id: Name
+    stratifier: tuple[WireStratifier, ...] = Field((), max_length=10)
+
+    @property
+    def strata(self) -> tuple[WireStratum, ...]:
+        """The strata of all stratifiers."""
+        return tuple(stratum for each in self.stratifier for stratum in each.stratum)
+
+    @model_validator(mode="after")
+    def _strata_of_this_group(self) -> Self:
+        if len({each.id for each in self.stratifier}) != len(self.stratifier):
+            raise ValueError("a stratifier stands twice in its group")
+        if any(stratum.names != self.names for stratum in self.strata):
+            raise ValueError("a stratum counts what its group counts, in the same order")
         return self
 
 
@@ -285,8 +339,10 @@ class WireReport(Wire):
         if len({each.id for each in self.group}) != len(self.group):
             raise ValueError("a group stands twice in the report")
         computable = self.extension[2].verdict is not Verdict.NOT_COMPUTABLE
-        for cell in (each for group in self.group for each in group.cells):
-            self._check(cell, computable)
+        for group in self.group:
+            for counts in (group, *group.strata):
+                for cell in counts.cells:
+                    self._check(cell, computable)
         return self
 
     def _check(self, cell: WireCell, computable: bool) -> None:

@@ -6,6 +6,7 @@ from functools import cached_property
 
 from sqlmodel import Session
 
+from service.measure.stratum_name import stratum_name
 from service.network import window
 from service.network.archive import Version, Versions, versions_of
 from service.network.config import Annotation, Group, Measure, NetworkConfig
@@ -81,13 +82,19 @@ class Board:
 
     @property
     def strata(self) -> tuple[tuple[GroupBoard, tuple[GroupBoard, ...]], ...]:
-        """Groups and the parts that they are told in, in the order of their titles."""
-        parts = sorted(self.groups, key=lambda each: each.group.title)
-        found = (
-            (whole, tuple(part for part in parts if part.group.stratum_of == whole.group.id))
-            for whole in self.groups
+        """Groups and, of one stratifier after the other, the parts that they are told in.
+
+        Parts are in the order of their titles.
+        """
+        found: dict[tuple[str, str], list[GroupBoard]] = {}
+        for part in sorted(self.groups, key=lambda each: each.group.title):
+            found.setdefault((part.group.stratum_of, part.group.stratifier), []).append(part)
+        wholes = {each.group.id: each for each in self.groups}
+        return tuple(
+            (wholes[whole], tuple(parts))
+            for (whole, _), parts in sorted(found.items())
+            if whole in wholes
         )
-        return tuple((whole, strata) for whole, strata in found if strata)
 
     @property
     def contradicts(self) -> bool:
@@ -233,11 +240,12 @@ def _wider(
 
 
 def _groups(measure: Measure, versions: Versions) -> list[Group]:
-    """Those of the configuration and those of the newest reports, the headline first."""
+    """Those of the configuration and of the newest reports, the headline first, strata last."""
     named = [group.id for group in measure.groups]
     sent = [group.id for found in versions.values() for group in found[-1].summary.groups]
     known = dict.fromkeys(sent)
     ordered = [name for name in dict.fromkeys([measure.headline, *named, *sent]) if name in known]
+    ordered.sort(key=lambda name: stratum_name(name) is not None)
     return [measure.group(name) for name in ordered]
 
 

@@ -63,6 +63,7 @@ from joserfc.jwk import OKPKey
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from service.errors import ConfigError
+from service.measure.stratum_name import stratum_name
 from service.network.lens import LensName
 
 Slug = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -115,6 +116,7 @@ class Group(_Table):
 
     ``stratum_of`` is the group that this one is a part of, as those of one language are: it is
     shown for all centers together only, beside the other parts and in the order of their titles.
+    Of a stratum, ``group/stratifier/value``, that and the ``stratifier`` follow from its id.
     """
 
     id: str
@@ -122,6 +124,25 @@ class Group(_Table):
     numerator: Text = "Numerator"
     denominator: Text = "Denominator"
     stratum_of: str = ""
+    stratifier: str = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _part_of_its_id(cls, data: Any) -> Any:
+        name = stratum_name(str(data.get("id", ""))) if isinstance(data, dict) else None
+        if name is None:
+            return data
+        titled = {"title": f"{_words(name.stratifier)}: {name.value}"}
+        return {**titled, **data, "stratum_of": name.group, "stratifier": name.stratifier}
+
+    @property
+    def parted_by(self) -> str:
+        """By what the patients are parted, in words."""
+        return _words(self.stratifier) if self.stratifier else "group of patients"
+
+
+def _words(name: str) -> str:
+    return name.replace("-", " ").replace("_", " ")
 
 
 class Measure(_Table):
@@ -174,8 +195,14 @@ class Measure(_Table):
 
     def group(self, group_id: str) -> Group:
         """The group's titles; its id where the configuration gives none."""
-        known = (group for group in self.groups if group.id == group_id)
-        return next(known, None) or Group(id=group_id, title=group_id or self.title)
+        known = next((group for group in self.groups if group.id == group_id), None)
+        name = stratum_name(group_id)
+        if known is None and name is not None:
+            whole = self.group(name.group)
+            return Group.model_validate(
+                {"id": group_id, "numerator": whole.numerator, "denominator": whole.denominator}
+            )
+        return known or Group(id=group_id, title=group_id or self.title)
 
 
 class Oidc(_Table):

@@ -14,12 +14,14 @@ from sqlmodel import Session
 
 from service.errors import RequestError
 from service.measure.period import Period
+from service.measure.stratum_name import stratum_name
 from service.network import chart as charts
 from service.network import funnel_chart
 from service.network.arrivals import arrival
 from service.network.audience import audience
 from service.network.board import Board, Wider
 from service.network.boards import board_for, end_of, stamp, whole_board
+from service.network.config import Group
 from service.network.funnel import Comparison, comparison_on
 from service.network.icons import icons
 from service.network.lens import LENSES, Lens, LensName
@@ -48,7 +50,7 @@ COLUMNS = [
         "measure_version",
         "rounding",
     ),
-    *("versions", "received"),
+    *("versions", "received", "stratum_of", "stratifier", "stratum"),
 ]
 
 
@@ -85,6 +87,7 @@ def _measure(whole: Board, board: Board, lens: Lens) -> dict[str, Any]:
         {
             "id": group.group.id,
             "title": group.group.title,
+            **_stratum(group.group),
             "series": [_series(series, board) for series in group.series],
         }
         for group in board.groups
@@ -96,6 +99,16 @@ def _measure(whole: Board, board: Board, lens: Lens) -> dict[str, Any]:
         "groups": groups,
         "funnel": _funnel(compared) if compared else None,
         "longer_windows": [_wider(each) for each in board.wider],
+    }
+
+
+def _stratum(group: Group) -> dict[str, str | None]:
+    """What a group is a part of, by which stratifier, and its value; null for what is no part."""
+    name = stratum_name(group.id)
+    return {
+        "stratum_of": group.stratum_of or None,
+        "stratifier": name.stratifier if name else None,
+        "stratum": name.value if name else None,
     }
 
 
@@ -119,8 +132,11 @@ def measure_csv(
     """One row a group, reporter and period; an empty field is a number that is not known."""
     board = board_for(served, db, who, measure, end_of(as_of))
     rows = (
-        {"measure": measure.url, "group": group.group.id, "reporter": series.reporter, **point}
+        {"measure": measure.url, "group": group.group.id, "reporter": series.reporter}
+        | point
+        | stratum
         for group in board.groups
+        for stratum in [_stratum(group.group)]
         for series in group.series
         for point in _points(series)
     )

@@ -8,10 +8,12 @@ https://build.fhir.org/ig/HL7/cqf-measures/measure-conformance.html#population-b
 """
 
 import math
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from service.measure.summary import Absent, Count, Summary
+from service.measure.stratum_name import stratum_name
+from service.measure.summary import Absent, Count, Summary, SummaryGroup
 from service.measure.wire import SMALLEST, SMALLEST_IN_FIVES
 
 # A population, and what is in it without overlap; each of these at most as large as it.
@@ -51,14 +53,51 @@ class Interval:
         return cls(max(least, count - base + 1), count + base - 1)
 
 
-def contradiction(summary: Summary) -> tuple[int, str] | None:
-    """The position of the first group that no table fits, and in which population; or None."""
+def contradiction(summary: Summary) -> tuple[str, str] | None:
+    """The path of the first group or stratum that no table fits, and in which population; or None.
+
+    A unit is in one stratum of a stratifier at most, so that the strata together are within their
+    group.
+    """
     if summary.completeness.verdict == "not-computable":
         return None
-    for position, group in enumerate(summary.groups):
-        population = _too_small(group.populations, summary.scoring, summary.rounding)
+    base = summary.rounding
+    for path, group in _paths(summary.groups):
+        population = _too_small(group.populations, summary.scoring, base)
+        population = population or _too_small_for_strata(group, summary.groups, base)
         if population is not None:
-            return position, population
+            return path, population
+    return None
+
+
+def _paths(groups: Sequence[SummaryGroup]) -> Iterator[tuple[str, SummaryGroup]]:
+    """Where each group and stratum stands in the report."""
+    places: dict[tuple[str, ...], int] = {}
+    children: Counter[tuple[str, ...]] = Counter()
+    for group in groups:
+        name = stratum_name(group.id) or (group.id,)
+        for depth in range(1, len(name) + 1):
+            if name[:depth] not in places:
+                places[name[:depth]] = children[name[: depth - 1]]
+                children[name[: depth - 1]] += 1
+        steps = ("group", "stratifier", "stratum")[: len(name)]
+        path = (f".{step}[{places[name[:depth]]}]" for depth, step in enumerate(steps, 1))
+        yield "".join(path), group
+
+
+def _too_small_for_strata(
+    whole: SummaryGroup, groups: Sequence[SummaryGroup], base: int
+) -> str | None:
+    """The group's population that cannot hold the strata of one of its stratifiers."""
+    least: Counter[tuple[str, str]] = Counter()
+    for group in groups:
+        name = stratum_name(group.id)
+        if name and name.group == whole.id:
+            for code, count in group.populations.items():
+                least[name.stratifier, code] += Interval.of(count, base).low
+    for (_, code), inside in least.items():
+        if inside > Interval.of(whole.populations.get(code), base).high:
+            return code
     return None
 
 

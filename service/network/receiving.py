@@ -179,12 +179,12 @@ def _permitted(config: NetworkConfig, site: Site, row: Row) -> str:
 def _possible(summary: Summary, row: Row) -> None:
     found = plausibility.contradiction(summary)
     if found is not None:
-        group, population = found
+        path, population = found
         raise RequestError(
             422,
             "business-rule",
             f"no whole numbers fit these counts: {population} is too small for what is in it",
-            where=row.at(f".group[{group}]"),
+            where=row.at(path),
             todo="Check the measure and how its counts are made",
         )
 

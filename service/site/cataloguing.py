@@ -9,6 +9,7 @@ from service.measure.package import MeasurePackage
 from service.measure.wire import PopulationCode
 from service.site.config import SiteConfig
 from service.site.protect import releasable
+from service.site.stratifying import partings_of
 
 
 def catalogue_of(
@@ -20,16 +21,20 @@ def catalogue_of(
         timezone=config.timezone,
         policies=(policy.hash,),
         recipients=tuple(policy.recipients),
-        measures=tuple(_listed(package) for package in packages),
+        measures=tuple(_listed(package, policy) for package in packages),
     )
 
 
-def _listed(package: MeasurePackage) -> ListedMeasure:
+def _listed(package: MeasurePackage, policy: Policy) -> ListedMeasure:
     codes = get_args(PopulationCode)
     groups = {group.id: tuple(code for code in codes if group.of(code)) for group in package.groups}
+    strata: dict[str, dict[str, tuple[str, ...]]] = {}
+    for parting in partings_of(package, policy):
+        strata.setdefault(parting.group, {})[parting.stratifier] = parting.values
     return ListedMeasure(
         measure=f"{package.url}|{package.version}",
         package=package.hash,
         scoring=releasable(package)[0],
         groups=groups,
+        strata=strata,
     )

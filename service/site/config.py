@@ -105,6 +105,7 @@ class TightenConfig(Section):
     max_share: float | None = Field(None, gt=0, le=1)
     max_versions: int | None = Field(None, ge=1)
     zeros: Literal["show", "hide"] | None = None
+    strata: tuple[str, ...] | None = None  # of these stratifiers alone
 
 
 class SiteConfig(Section):

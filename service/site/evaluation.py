@@ -19,6 +19,7 @@ from service.measure.package import MeasurePackage
 from service.measure.period import Period
 from service.measure.result import UnitIds
 from service.site.judging import is_over
+from service.site.stratifying import Parting, partings_of
 
 # Where one patient belongs: group -> population -> units; or nowhere, or nothing is defined.
 Outcome = dict[str, dict[str, list[str]]] | int
@@ -49,7 +50,7 @@ def evaluate(
 
     A period is over when its last day and the measure's follow-up time have passed: before that,
     the same period would have to be released twice, and the difference could be read.
-    Raises ConfigError when the policy releases nothing of a measure.
+    Raises ConfigError when the policy releases nothing of a measure, or strata that it has not.
     """
     counts = counts_of(packages, policy, zone, as_of)
     for record in records:
@@ -63,8 +64,9 @@ def counts_of(
 ) -> list[Count]:
     """A count of nobody yet for every result that `evaluate` gives; raises the same."""
     return [
-        Count(Evaluator(package, period, zone, as_of))
+        Count(Evaluator(package, period, zone, as_of), partings)
         for package in packages
+        for partings in [partings_of(package, policy)]
         for period in _released(package, policy)
         if is_over(package, period, zone, as_of)
     ]
@@ -84,8 +86,9 @@ def _released(package: MeasurePackage, policy: Policy) -> list[Period]:
 class Count:
     """Who belongs where, for one measure and period, while patients go by."""
 
-    def __init__(self, evaluator: Evaluator) -> None:
+    def __init__(self, evaluator: Evaluator, partings: Sequence[Parting] = ()) -> None:
         self._evaluator = evaluator
+        self._partings = partings
         self._failed = 0
         # A unit is named after its basis, so that a patient is never taken for an encounter.
         self._basis = {group.id: group.basis for group in evaluator.package.groups}
@@ -97,6 +100,17 @@ class Count:
             }
             for group in evaluator.package.groups
         }
+        self._untold: set[str] = set()
+        for parting in partings:
+            for name, told in parting.names.items():
+                self._basis[name] = self._basis[parting.group]
+                self._members[name] = {code: set() for code in self._members[parting.group]}
+                self._untold |= set() if told else {name}
+
+    @property
+    def partings(self) -> Sequence[Parting]:
+        """The strata that are counted besides."""
+        return self._partings
 
     @property
     def evaluator(self) -> Evaluator:
@@ -110,6 +124,8 @@ class Count:
         except EvaluationError:
             return FAILED
         groups = {name: _units(group.populations) for name, group in result.groups.items()}
+        for parting in self._partings:
+            groups |= parting.units(result.groups[parting.group])
         return {name: of for name, of in groups.items() if of} or NOWHERE
 
     def take(self, patient: str, outcome: Outcome) -> None:
@@ -126,7 +142,11 @@ class Count:
     def exact(self) -> Exact:
         package, period = self._evaluator.package, self._evaluator.period
         groups = tuple(
-            Group(name, {code: frozenset(members) for code, members in populations.items()})
+            Group(
+                name,
+                {code: frozenset(members) for code, members in populations.items()},
+                name not in self._untold,
+            )
             for name, populations in self._members.items()
         )
         table = Table(package.url, package.version, (period.start, period.end), groups)

@@ -318,7 +318,7 @@ def _summary(result: Result, shown: Published | None, origin: Origin) -> Summary
         ),
         completeness=result.completeness,
         rounding=origin.policy.rounding,
-        groups=tuple(_told(group, shown) for group in table.groups),
+        groups=tuple(_told(group, shown) for group in table.groups if group.told),
     )
 
 

@@ -1,9 +1,9 @@
 """Outcomes that are kept from run to run, so that only what changed is evaluated again.
 
 An outcome holds while what is stored of the patient (their fingerprint) and all that decides it is
-the same: package, period, time zone, mapping, this program and, where the logic asks what time it
-is, the EHR's clock. The file has a line for each patient, in order of id; it stays at the site,
-readable by its owner only.
+the same: package, period, time zone, mapping, the strata that are told, this program and, where the
+logic asks what time it is, the EHR's clock. The file has a line for each patient, in order of id;
+it stays at the site, readable by its owner only.
 """
 
 import hashlib
@@ -212,7 +212,8 @@ def _key(count: Count, mapping_hash: str) -> str:
     evaluator = count.evaluator
     clock = str(evaluator.now) if asks_the_time(count) else ""
     told = (evaluator.package.hash, str(evaluator.period), evaluator.zone.key, mapping_hash, clock)
-    return _hash(*told, program_hash())
+    strata = (name for parting in count.partings for name in parting.names)
+    return _hash(*told, program_hash(), *strata)
 
 
 def asks_the_time(count: Count) -> bool:

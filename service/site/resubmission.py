@@ -4,12 +4,13 @@ A reader who compares two releases of one number, or of two windows that overlap
 patients between them did. So nothing new is said until enough patients have changed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from service.disclosure import Mark, Name, Policy, Published, Table, changed
 from service.measure.completeness import Completeness, Reason, Verdict
+from service.measure.stratum_name import stratum_name
 from service.site.history import Remembered
 
 Members = Mapping[Name, frozenset[Mark]]
@@ -75,7 +76,7 @@ def _told_before(
     counted: Sequence[Remembered],
     latest: Remembered,
 ) -> Decision:
-    differing = changed(counted[-1].published.members, members)
+    differing = _differing(counted[-1].published.members, members)
     few = differing < policy.k_delta
     if latest.withdrawn and few:
         return Decision(Saying.AGAIN, latest, Held.WITHDRAWN)
@@ -84,11 +85,32 @@ def _told_before(
         if versions < policy.max_versions or latest.withdrawn:
             return Decision(Saying.NEW, latest)
         return Decision(Saying.AGAIN, latest, Held.TOO_OFTEN)
+    same_cells = latest.published.members.keys() == members.keys()
     if differing == 0:
-        return Decision(Saying.KEPT if latest.policy == policy.hash else Saying.NEW, latest)
-    if _only_the_calendar(latest, completeness):
+        kept = latest.policy == policy.hash and same_cells
+        return Decision(Saying.KEPT if kept else Saying.NEW, latest)
+    if same_cells and _only_the_calendar(latest, completeness):
         return Decision(Saying.KEPT, latest, Held.FEW_CHANGED)
     return Decision(Saying.AGAIN, latest, Held.FEW_CHANGED)
+
+
+def _differing(before: Members, after: Members) -> int:
+    """How many patients entered or left what was told and is.
+
+    A stratum that only one of the two tells is not a change of any patient, and who is in none that
+    is told changes with those who are.
+    """
+    same = {name for name in before.keys() | after.keys() if _tells_of_change(name, before, after)}
+    return changed(_only(before, same), _only(after, same))
+
+
+def _tells_of_change(name: Name, before: Members, after: Members) -> bool:
+    stratum = stratum_name(name[0])
+    return stratum is None or (bool(stratum.value) and name in before and name in after)
+
+
+def _only(members: Members, names: Collection[Name]) -> Members:
+    return {name: marks for name, marks in members.items() if name in names}
 
 
 def _only_the_calendar(latest: Remembered, now: Completeness) -> bool:
@@ -113,4 +135,4 @@ def _too_near(table: Table, members: Members, policy: Policy, told: Sequence[Rem
         for (first, last), each in latest.items()
         if first <= table.period[1] and table.period[0] <= last
     )
-    return any(0 < changed(each.members, members) < policy.k_delta for each in overlapping)
+    return any(0 < _differing(each.members, members) < policy.k_delta for each in overlapping)

@@ -8,8 +8,9 @@ whole numbers, at least 0, and he narrows each by linear programming and then in
 
 import itertools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from scipy.optimize import Bounds, LinearConstraint, linprog, milp
@@ -52,8 +53,9 @@ class Attacker:
     rows: list[tuple[Terms, float, float]] = field(default_factory=list)
 
     def read(self, body: bytes, block: Sequence[str], rounded: Rounded) -> None:
-        """Write down the counts of a report; its groups' blocks are named `*block, group`."""
-        for group in json.loads(body)["group"]:
+        """Write down the counts of a report; its groups' blocks are named `*block, group`, those
+        of its strata `*block, group/stratifier/value`."""
+        for name, group in _blocks(json.loads(body)["group"]):
             told = [(each["url"], each.get("valueInteger")) for each in group.get("extension", [])]
             told += [
                 (each["code"]["coding"][0]["code"], each.get("count"))
@@ -61,7 +63,7 @@ class Attacker:
             ]
             for code, count in told:
                 if count is not None:
-                    terms = {(*block, group["id"], part): 1 for part in MADE_OF[code]}
+                    terms = {(*block, name, part): 1 for part in MADE_OF[code]}
                     self.rows.append((terms, *rounded.interval(count)))
 
     def knows(self, terms: Terms, low: float = 0, high: float = 0) -> None:
@@ -137,6 +139,15 @@ class Attacker:
         if found.status != 0:
             raise ValueError(f"nothing fits what was told: {found.message}")
         return sign * found.fun
+
+
+def _blocks(groups: Sequence[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for group in groups:
+        yield group["id"], group
+        for stratifier in group.get("stratifier", []):
+            for stratum in stratifier["stratum"]:
+                value = stratum["value"]["coding"][0]["code"]
+                yield f"{group['id']}/{stratifier['id']}/{value}", stratum
 
 
 INSIDE = ("denominator-exclusion", "numerator", "denominator-exception")

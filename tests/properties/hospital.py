@@ -1,7 +1,8 @@
 """A small hospital over two years, and everything that it tells two networks.
 
 Stays end in a month and are known at its end, or late, in one of the months after. One measure
-counts them: a composite and a component, each in all and by sex. One network is told every month,
+counts them: a composite, in all and by sex, and a component. Whose sex is neither of the two that
+are told is in no stratum, and must not be had by subtraction. One network is told every month,
 and the quarter where a month cannot show a rate; the other one is told quarters, rounded otherwise.
 """
 
@@ -17,7 +18,8 @@ from service.site.protect import Origin, Outcome, Result, protect
 from tests.releases import DREAMING, package
 
 FIRST = 2024 * 12
-GROUPS = ("composite", "drinking", "composite-f", "composite-m")
+STRATA = ("composite/sex/f", "composite/sex/m", "composite/sex/")  # the last is never told
+GROUPS = ("composite", "drinking", *STRATA)
 OVERALL = ("composite", "drinking")
 POLICY = """
 network = "{}"
@@ -52,7 +54,7 @@ class Stay:
 
     def parts(self, group: str) -> str | None:
         """Which part of a group the stay is in, in the attacker's words."""
-        if group[-2:] in ("-f", "-m") and group[-1] != self.sex:
+        if group in STRATA and self._stratum != group:
             return None
         if self.part != "counted":
             words = {
@@ -63,6 +65,10 @@ class Stay:
             return words[self.part]
         met = self.drank if group == "drinking" else self.did_all
         return "met" if met else "gap"
+
+    @property
+    def _stratum(self) -> str:
+        return f"composite/sex/{self.sex if self.sex in 'fm' else ''}"
 
 
 def stays(seed: int, months: int) -> list[Stay]:
@@ -81,7 +87,7 @@ def stays(seed: int, months: int) -> list[Stay]:
                     chance.choice(told).patient if again else len(told),
                     month,
                     month + (chance.randint(1, 2) if chance.random() < late else 0),
-                    chance.choice("ffm"),
+                    chance.choice("fffmmx"),
                     chance.choices(("outside", "excluded", "excepted", "counted"), (8, 7, 5, 80))[
                         0
                     ],
@@ -105,7 +111,7 @@ class Letter:
 def table(all_stays: Sequence[Stay], window: Sequence[int], now: int) -> Table:
     """The exact results for some months as the records are at the end of month `now`."""
     mine = [stay for stay in all_stays if stay.month in window and stay.known <= now]
-    groups = tuple(Group(name, _populations(mine, name)) for name in GROUPS)
+    groups = tuple(Group(n, _populations(mine, n), told=n[-1] != "/") for n in GROUPS)
     return Table(DREAMING, package("dreaming").version, _days(window), groups)
 
 

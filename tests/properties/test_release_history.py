@@ -22,7 +22,7 @@ from service.site.protect import Outcome
 from tests import releases
 from tests.properties import hospital
 from tests.properties.attacker import PARTS, Attacker, Rounded, Terms
-from tests.properties.hospital import GROUPS, OVERALL, Letter, Stay
+from tests.properties.hospital import GROUPS, OVERALL, STRATA, Letter, Stay
 
 ROUNDED = {"monthly": Rounded(11, 3), "quarterly": Rounded(11, 5)}
 K, CANDIDATES = 11, 5
@@ -82,7 +82,7 @@ def _know_the_world(attacker: Attacker, letters: Sequence[Letter]) -> None:
 
 def _know_a_block(attacker: Attacker, name: tuple[str, str]) -> None:
     attacker.same_people((*name, "composite"), (*name, "drinking"))
-    attacker.adds_up((*name, "composite"), [(*name, "composite-f"), (*name, "composite-m")])
+    attacker.adds_up((*name, "composite"), [(*name, stratum) for stratum in STRATA])
     attacker.within({(*name, "composite", "met"): 1}, {(*name, "drinking", "met"): 1})
 
 

@@ -131,6 +131,57 @@ def test_windows_are_one_family_with_longer_ones_beside_them() -> None:
     assert policy.stands_in("http://example.org/a", periods[0]) == ()
 
 
+STRATA = """
+[[strata]]
+measure = "http://example.org/{}"
+stratifier = "{}"
+values = {}
+"""
+
+
+def strata(
+    measure: str = "a", stratifier: str = "sex", values: str = '["female", "65 and up"]'
+) -> bytes:
+    return STRATA.format(measure, stratifier, values).encode()
+
+
+def test_strata_are_told_value_by_value() -> None:
+    policy = parse_policy(text() + strata() + strata(stratifier="age", values='["<65"]'))
+    told = policy.strata_of("http://example.org/a")
+    assert [(each.stratifier, each.values) for each in told] == [
+        ("sex", ("female", "65 and up")),
+        ("age", ("<65",)),
+    ]
+    assert policy.strata_of("http://example.org/b") == ()
+    assert policy.under("nhs").strata == policy.strata
+
+
+def test_a_site_keeps_the_strata_of_some_stratifiers() -> None:
+    policy = parse_policy(text() + strata() + strata(stratifier="age"))
+    fewer = policy.tightened(strata=("age", "language"))
+    assert [each.stratifier for each in fewer.strata] == ["age"]
+    assert (fewer.hash != policy.hash, fewer.chain[0]) == (True, policy)
+    assert policy.tightened(strata=("age", "sex")) is policy
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (strata("b"), "not released"),
+        (strata() + strata(), "listed twice"),
+        (strata(values='["a", "a"]'), "listed twice"),
+        (strata(values="[]"), "at least 1"),
+        (strata(values='["a/b"]'), "match pattern"),
+        (strata(values='["  a"]'), "match pattern"),
+        (strata(values='"all"'), "valid tuple"),
+        (strata() + b"others = true", "not permitted"),
+    ],
+)
+def test_strata_that_are_not_understood_are_refused(data: bytes, what: str) -> None:
+    with pytest.raises(ConfigError, match=what):
+        parse_policy(text() + data)
+
+
 def test_rolling_windows_are_refused() -> None:
     """From one to the next a reader would see who entered and who left."""
     line = b'to = "2026-12"'

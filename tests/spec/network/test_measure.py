@@ -295,6 +295,49 @@ class TestStrata:
         assert (older["numerator"], older["denominator"]) == (42, 120)
         assert (younger["state"], younger["numerator"]) == ("suppressed", None)
 
+    def test_of_a_stratifier_come_with_their_group(self, sender: Sender) -> None:
+        """As the wire format has them: kept, shown, restated and told with their report."""
+        for site in ("north", "south"):
+            whole = summary_of(site, numerator=42, denominator=120)
+            counts = whole.groups[0].populations
+            small = dict.fromkeys(counts, Absent.SUPPRESSED)
+            strata = (
+                SummaryGroup("all-three/age-band/<65", counts),
+                SummaryGroup("all-three/age-band/65 and up", small),
+            )
+            send(sender, replace(whole, groups=(*whole.groups, *strata)))
+        page = sender.client.get("/measures/Drinking").text
+        assert "All patients, by age band" in page
+        assert "Run chart, Two Rivers Collaborative, age band: &lt;65" in page
+        assert "<65" not in page
+        assert "Run chart, North Hospital, age band" not in page
+        told = sender.client.get("/measures/Drinking.json").json()["groups"]
+        assert [(each["stratum_of"], each["stratifier"], each["stratum"]) for each in told] == [
+            (None, None, None),
+            ("all-three", "age-band", "<65"),
+            ("all-three", "age-band", "65 and up"),
+        ]
+        assert told[1]["series"][0]["points"][0]["numerator"] == 84
+        assert told[2]["series"][0]["points"][0]["state"] == "suppressed"
+        rows = list(csv.DictReader(sender.client.get("/measures/Drinking.csv").text.splitlines()))
+        assert [row["stratum"] for row in rows if row["reporter"] == "north"] == [
+            "",
+            "<65",
+            "65 and up",
+        ]
+
+    def test_are_restated_and_replayed_with_their_report(self, sender: Sender) -> None:
+        whole = summary_of(numerator=42, denominator=120)
+        for count in (60, 63):
+            female = {**whole.groups[0].populations, "denominator": count}
+            stratum = SummaryGroup("all-three/sex/female", female)
+            send(sender, replace(whole, groups=(*whole.groups, stratum)))
+        address = "/measures/Drinking.json"
+        points = [
+            group["series"][1]["points"][0] for group in sender.client.get(address).json()["groups"]
+        ]
+        assert [(p["denominator"], p["versions"]) for p in points] == [(120, 2), (63, 2)]
+
     def test_are_parts_of_a_group_that_there_is(self, database: str) -> None:
         with pytest.raises(ValidationError, match="stratum_of nobody is none of its groups"):
             groups = [{"id": "a", "title": "A", "stratum_of": "nobody"}]

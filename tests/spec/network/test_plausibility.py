@@ -53,6 +53,32 @@ def test_a_ratio_s_numerator_is_of_another_kind() -> None:
     assert fits("ratio", denominator=30, numerator=90)
 
 
+def of_strata(whole: int, **parts: Count) -> tuple[str, str] | None:
+    """What is wrong with a report of a group and its strata, all of which count a denominator."""
+    groups = [SummaryGroup("first", {"denominator": 90}), SummaryGroup("g", {"denominator": whole})]
+    strata = [SummaryGroup(f"g/sex/{name}", {"denominator": n}) for name, n in parts.items()]
+    return contradiction(summary_of(groups=(*groups, *strata)))
+
+
+def test_strata_are_within_their_group_together() -> None:
+    assert of_strata(60, female=39, male=27) is None  # 37 + 25 of 62
+    assert of_strata(60, female=39, male=30) == (".group[1]", "denominator")
+    assert of_strata(60, female=60, male=HIDDEN) is None
+    assert of_strata(60, female=66) == (".group[1]", "denominator")
+    assert of_strata(60, female=0, male=0) is None
+
+
+def test_each_stratum_is_a_table_of_its_own() -> None:
+    whole = {"denominator": 90, "numerator": 60}
+    strata = (
+        SummaryGroup("g/age/old", {"denominator": 30, "numerator": 12}),
+        SummaryGroup("g/sex/female", {"denominator": 60, "numerator": 30}),
+        SummaryGroup("g/sex/male", {"denominator": 15, "numerator": 30}),
+    )
+    found = contradiction(summary_of(groups=(SummaryGroup("g", whole), *strata)))
+    assert found == (".group[0].stratifier[1].stratum[1]", "denominator")
+
+
 small = st.integers(0, 40)
 
 

@@ -5,19 +5,21 @@ import re
 from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from fhir.resources.R4B.measurereport import MeasureReport
 
+from service.disclosure import policy
 from service.errors import RefusedError
 from service.fhir import signature
+from service.measure import wire
 from service.measure.completeness import Completeness, Reason, Verdict
 from service.measure.summary import Absent, parse, render
 from tests.releases import release
 
 PAGE = (Path(__file__).parents[3] / "docs/wire-format.md").read_text()
-REPORT, NUMBER, SUPPRESSED, ERROR, NOT_COMPUTABLE = (
+REPORT, NUMBER, SUPPRESSED, ERROR, NOT_COMPUTABLE, STRATA = (
     json.loads(block) for block in re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
 )
 Json = dict[str, Any]
@@ -218,6 +220,64 @@ def test_who_is_eligible_is_in_one_of_the_four_states_and_need_not_be_told() -> 
     report = deepcopy(REPORT)
     del report["group"][0]["extension"]
     assert read(report).summary.groups[0].eligible is None
+
+
+def with_strata() -> Json:
+    report = deepcopy(REPORT)
+    report["group"][0] |= deepcopy(STRATA)
+    return report
+
+
+def test_the_pages_strata_are_read_after_the_groups_and_written_again() -> None:
+    report = read(with_strata())
+    whole, female = report.summary.groups
+    assert (whole.id, female.id) == ("composite", "composite/sex/female")
+    assert (female.eligible, female.met) == (45, Absent.SUPPRESSED)
+    assert female.populations == {
+        "denominator": 48,
+        "denominator-exclusion": Absent.SUPPRESSED,
+        "numerator": 0,
+    }
+    body = render(report.summary, report.key, report.month)
+    assert json.loads(body) == with_strata()
+    assert json.loads(MeasureReport.model_validate_json(body).model_dump_json()) == with_strata()
+
+
+STRATUM = "group.0.stratifier.0.stratum.0"
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("group.0.stratifier.0.id", "canary of a name"),
+        ("group.0.stratifier.0.stratum", []),
+        ("group.0.stratifier.0.stratum", STRATA["stratifier"][0]["stratum"] * 2),
+        ("group.0.stratifier.0.code", [{"coding": [{"code": "canary"}]}]),
+        ("group.0.stratifier", STRATA["stratifier"] * 2),
+        (f"{STRATUM}.value.coding.0.code", "canary/canary"),
+        (f"{STRATUM}.value.coding.0.code", "canary  canary"),
+        (f"{STRATUM}.value.coding.0.code", "c" * 65),
+        (f"{STRATUM}.value.coding.0.system", "urn:canary"),
+        (f"{STRATUM}.value.coding.0.display", "canary"),
+        (f"{STRATUM}.value.text", "canary"),
+        (f"{STRATUM}.component", []),
+        (f"{STRATUM}.subjectResults", {"reference": "List/canary"}),
+        (f"{STRATUM}.measureScore", {"value": 0.5}),
+        (f"{STRATUM}.extension", []),
+        (f"{STRATUM}.population", STRATA["stratifier"][0]["stratum"][0]["population"][:2]),
+        (f"{STRATUM}.population.0.count", 7),
+        (f"{STRATUM}.population.0.count", 47),
+        (f"{STRATUM}.population.1._count.extension.0.valueCode", "error"),
+    ],
+)
+def test_of_strata_nothing_else_is_taken(path: str, value: Any) -> None:
+    report = with_strata()
+    change(path, value)(report)
+    assert "canary" not in refused(report)
+
+
+def test_a_policy_lists_no_value_that_could_not_travel() -> None:
+    assert get_args(wire.StratumValue)[1].pattern == policy.VALUE
 
 
 def test_every_element_is_required() -> None:
