@@ -203,6 +203,7 @@ def _facts(
         findings=[],
         arrived=dict(sorted(arrived.items())),
         months={name: dict(sorted(of.items())) for name, of in sorted(months.items())},
+        absent=sorted(id for each in divided for id in each.absent),
         reconciled=acquisition.transaction_time,
     )
 

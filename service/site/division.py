@@ -37,11 +37,12 @@ Place = tuple[int, int]  # range and line
 
 class Divided(msgspec.Struct, frozen=True):
     """What a division came to: resources by type, patients, records of unknown patients by range,
-    and records by type and month."""
+    those patients' ids, and records by type and month."""
 
     resources: dict[str, int]
     patients: int
     strangers: dict[int, int]
+    absent: list[str]
     months: list[tuple[str, str, int]]
 
 
@@ -67,7 +68,8 @@ def divide(work: Any, folder: Path, number: int, leave_out: Iterable[Place] = ()
     """
     load_records(work, folder, number, leave_out)
     work.execute("CREATE OR REPLACE TABLE patient AS SELECT id FROM record WHERE type = 'Patient'")
-    strangers = _set_aside_strangers(work, folder / f"strangers-{number}.ndjson")
+    absent = _absent(work)
+    strangers = _set_aside_strangers(work, folder / f"strangers-{number}.ndjson") if absent else {}
     _note_references(work, folder, number)
     _attach(work, folder)
     _write(work, folder, number)
@@ -76,7 +78,7 @@ def divide(work: Any, folder: Path, number: int, leave_out: Iterable[Place] = ()
     months = work.execute(
         "SELECT type, month, count(*) FROM record WHERE month IS NOT NULL GROUP BY ALL ORDER BY ALL"
     ).fetchall()
-    return Divided(resources, resources.get("Patient", 0), strangers, months)
+    return Divided(resources, resources.get("Patient", 0), strangers, absent, months)
 
 
 def gather_shared(work: Any, folder: Path, leave_out: Iterable[Place] = ()) -> dict[str, int]:
@@ -136,9 +138,18 @@ def _columns(columns: str) -> Iterator[tuple[str, str]]:
         yield name, kind.strip("'")
 
 
+def _absent(work: Any) -> list[str]:
+    """The patients who did not arrive and whose records did, in order; makes ``absent`` of them."""
+    work.execute(
+        "CREATE OR REPLACE TEMP TABLE absent AS SELECT DISTINCT patient AS id FROM record "
+        "WHERE patient IS NOT NULL AND patient NOT IN (SELECT id FROM patient)"
+    )
+    return [id for (id,) in work.execute("SELECT id FROM absent ORDER BY id").fetchall()]
+
+
 def _set_aside_strangers(work: Any, path: Path) -> dict[int, int]:
     """List records of patients who did not arrive, and leave them out; their number by range."""
-    stranger = "patient NOT IN (SELECT id FROM patient)"
+    stranger = "patient IN (SELECT id FROM absent)"
     found = work.execute(
         f"SELECT part, line, json FROM record WHERE {stranger} ORDER BY part, line"
     )
@@ -149,8 +160,7 @@ def _set_aside_strangers(work: Any, path: Path) -> dict[int, int]:
                 entry = Entry(str(part), line + 1, Fault.UNKNOWN_PATIENT, quoted(json.encode()))
                 file.write(msgspec.json.encode(entry) + b"\n")
                 counts[part] = counts.get(part, 0) + 1
-    if counts:
-        work.execute(f"DELETE FROM record WHERE {stranger}")
+    work.execute(f"DELETE FROM record WHERE {stranger}")
     return counts
 
 

@@ -107,7 +107,8 @@ def _forget_stored(data_dir: Path, index: Index, id: str) -> bool:
                 rows = f"SELECT * FROM read_parquet('{place / name}') WHERE patient <> $id"
                 work.execute(f"CREATE OR REPLACE TEMP TABLE rest AS {rows}", {"id": id})
                 copy(work, "FROM rest ORDER BY patient, type, id", new[name], PART)
-        told = {*index.facts.aliases.keys(), *index.facts.aliases.values()}
+        aliases = index.facts.aliases
+        told = {*aliases.keys(), *aliases.values(), *index.facts.absent}
         if not new and id not in told:
             return False
         facts = _without(index.facts, _counts(work, data_dir, index, id), id)
@@ -136,7 +137,10 @@ def _counts(work: Any, data_dir: Path, index: Index, id: str) -> list[tuple[str,
 
 
 def _without(facts: Facts, counts: list[tuple[str, str | None, int]], id: str) -> Facts:
-    """The facts without one patient: they are not expected any more, either."""
+    """The facts without one patient: they are not expected any more, either.
+
+    Without a source, everything is pulled next: changes would bring back a part of the patient.
+    """
     gone: Counter[str] = Counter()
     months: dict[str, Counter[str]] = {}
     for name, month, count in counts:
@@ -157,6 +161,8 @@ def _without(facts: Facts, counts: list[tuple[str, str | None, int]], id: str) -
         expected=expected,
         aliases={old: new for old, new in facts.aliases.items() if id not in (old, new)},
         links=[link for link in facts.links if id not in link],
+        absent=[each for each in facts.absent if each != id],
+        source="",
     )
 
 

@@ -65,7 +65,7 @@ def _lay(
     links = _links(acquisition, store.facts, gone)
     now = aliases(links, _there(acquisition, work, links, gone))
     merged = _merged(store.facts.aliases, now)
-    if merged is None:
+    if merged is None or _comes_late(store.facts, acquisition, now):
         return None
     read, staged = _stage(acquisition, plan, now, folder, work, gone, merged)
     shared = gather_shared(work, folder)
@@ -88,6 +88,7 @@ def _lay(
         findings=sorted(_together(store.facts.findings, findings)),
         aliases=now,
         links=list(links),
+        absent=sorted({*store.facts.absent, *divided.absent}),
     )
 
 
@@ -117,6 +118,11 @@ def _merged(before: Mapping[str, str], now: Mapping[str, str]) -> set[str] | Non
         return None
     new = now.keys() - before.keys()
     return new | {now[old] for old in new}
+
+
+def _comes_late(facts: Facts, acquisition: Acquisition, now: Mapping[str, str]) -> bool:
+    """Whether one comes, or is replaced, whose records came before and were set aside."""
+    return not {*patient_ids(acquisition.files), *now}.isdisjoint(facts.absent)
 
 
 def _stage(

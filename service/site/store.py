@@ -31,7 +31,7 @@ from service.site.verdict import Finding, judge
 
 FILE = "store.json"
 FOLDER = "store"
-FORMAT = 3  # of the store; another number is not read
+FORMAT = 4  # of the store; another number is not read
 ROWS = 2048  # read at a time
 FEW = 2000  # patients, to be looked for one by one
 TRIES = 10  # to open the files of one store while others take its place
@@ -52,8 +52,9 @@ class Facts(msgspec.Struct, frozen=True):
     ``lines`` counts what the EHR sent, ``arrived`` the same by the type of the files; ``resources``
     is what is stored, by type, and ``months`` by type and month; ``elements`` is the plan's.
     ``expected`` is what there should be, after what earlier pulls brought. ``aliases`` are patients
-    whom others replace, by what ``links`` say of that. ``reconciled`` is the transaction time of
-    the last pull of everything; ``source`` changes with what is pulled from where.
+    whom others replace, by what ``links`` say of that. ``absent`` are patients who did not come and
+    whose records did, and were set aside. ``reconciled`` is the transaction time of the last pull
+    of everything; ``source`` changes with what is pulled from where.
     ``transaction_time`` is the EHR's clock when it looked.
     """
 
@@ -69,6 +70,7 @@ class Facts(msgspec.Struct, frozen=True):
     expected: Expected = Expected()
     aliases: dict[str, str] = {}
     links: list[Replacement] = []
+    absent: list[str] = []
     reconciled: str = ""
     source: str = ""
 

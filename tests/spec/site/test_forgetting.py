@@ -7,12 +7,14 @@ from typing import Any
 
 import duckdb
 import pytest
+from msgspec.structs import replace
 
 from service.errors import StoreError
 from service.site.acquisition import Acquisition
 from service.site.forgetting import forget_all, forget_old, forget_patient
 from service.site.layering import lay_over
-from service.site.store import open_store
+from service.site.placing import place_index
+from service.site.store import open_store, require_index
 from service.site.survey import UNMAPPED_FILE
 from service.site.verdict_list import VerdictList, write_verdicts
 from tests.spec.site.test_store import PLAN, built, observation, patient, place, pulled, stay
@@ -86,6 +88,22 @@ def test_of_the_others_everything_remains(site: Path) -> None:
     assert after.facts.patients == before.facts.patients - 1
     assert after.facts.expected.patients == after.facts.patients
     assert "other" in (site / "quarantine.ndjson").read_text()
+
+
+def test_the_next_pull_is_of_everything(site: Path) -> None:
+    """Changes would bring back what is new of the patient, without what was forgotten."""
+    source = "sha256:here"
+    index = require_index(site)
+    place_index(replace(index, facts=replace(index.facts, source=source)), site)
+    forget_patient(site, GONE)
+    assert require_index(site).facts.source != source
+
+
+def test_a_patient_of_whom_there_are_records_alone_is_forgotten_too(tmp_path: Path) -> None:
+    built(tmp_path, [patient("p2")], [observation("o1", GONE)])
+    assert GONE in (tmp_path / "store.json").read_text()
+    assert forget_patient(tmp_path, GONE)
+    assert traces(tmp_path) == []
 
 
 def test_who_is_not_there_is_not_forgotten(site: Path) -> None:

@@ -317,7 +317,7 @@ def test_a_part_that_is_gone_is_told(tmp_path: Path) -> None:
 
 def test_a_store_of_another_version_is_not_read_but_built_anew(tmp_path: Path) -> None:
     path = built(tmp_path, [patient("a")]).path
-    path.write_bytes(path.read_bytes().replace(b'"format":3', b'"format":9'))
+    path.write_bytes(path.read_bytes().replace(b'"format":4', b'"format":9'))
     with pytest.raises(StoreError, match="another version"):
         open_store(tmp_path)
     assert [record.id for record in built(tmp_path, [patient("b")]).patients()] == ["b"]
