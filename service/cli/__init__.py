@@ -1,15 +1,52 @@
-"""The command ``weir``: one subcommand a file, wired together here."""
+"""The command ``weir``: one subcommand a file, imported when it is asked for."""
 
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_group
 
-from service.cli import cql, demo, evaluate, gateway, ledger, measure, network, policy, site, spc
 from service.errors import WeirError
 from service.events import quiet_libraries, unforeseen
 
+COMMANDS = (
+    "network",
+    "site",
+    "policy",
+    "gateway",
+    "ledger",
+    "measure",
+    "evaluate",
+    "cql",
+    "demo",
+    "spc",
+)
+
+
+class OnDemand(TyperGroup):
+    """Imports the one file that is called for: the others and all they rest on take a second."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The subcommand of a name; None, and an error for people, where there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        file = import_module(f"service.cli.{cmd_name}")
+        program = typer.Typer()
+        if hasattr(file, "app"):
+            program.add_typer(file.app, name=cmd_name)
+        else:
+            program.command(cmd_name, help=getattr(file, "HELP", None))(getattr(file, cmd_name))
+        return get_group(program).commands[cmd_name]
+
+
 app = typer.Typer(
     name="weir",
+    cls=OnDemand,
     help="Measures computed beside the EHR; only protected aggregates leave.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -20,18 +57,6 @@ app = typer.Typer(
 @app.callback()
 def weir() -> None:
     """Measures computed beside the EHR; only protected aggregates leave."""
-
-
-app.add_typer(network.app, name="network")
-app.add_typer(site.app, name="site")
-app.add_typer(policy.app, name="policy")
-app.add_typer(gateway.app, name="gateway")
-app.add_typer(ledger.app, name="ledger")
-app.add_typer(measure.app, name="measure")
-app.command()(evaluate.evaluate)
-app.command()(cql.cql)
-app.command()(demo.demo)
-app.command(help=spc.HELP)(spc.spc)
 
 
 def main() -> None:
