@@ -93,7 +93,7 @@ def assert_the_same_after_a_kill(folder: Path, points: Sequence[int], steps: int
 def test_a_kill_at_any_step_loses_and_doubles_nothing(tmp_path: Path) -> None:
     steps = steps_of_a_run(tmp_path)
     chance = random.Random(2026)
-    assert_the_same_after_a_kill(tmp_path, sorted(chance.sample(range(1, steps + 1), 10)), steps)
+    assert_the_same_after_a_kill(tmp_path, sorted(chance.sample(range(1, steps + 1), 5)), steps)
 
 
 @pytest.mark.full

@@ -144,6 +144,7 @@ def test_an_old_store_that_is_open_is_not_taken_for_the_new_one(tmp_path: Path) 
     assert opened.patient("canary-2") is None
 
 
+@pytest.mark.full
 def test_first_tokens_made_at_once_are_all_kept(tmp_path: Path) -> None:
     """Nothing is there yet: each process makes the folder, the database and its tables."""
     config = write_site(tmp_path)
