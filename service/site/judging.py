@@ -51,9 +51,11 @@ class Judge:
         found += self.survey.findings(needs)
         looked_at = list(months_of(looking_back(package, period), self.as_of))
         found += self.survey.gaps(needs, looked_at)
+        own = {*months_of(period, self.as_of)}
+        expected, there = self.facts.expected, self.facts.months
         for month in looked_at:
             for name in sorted(needs.types):
-                found += shortfalls_in(self.facts.expected, self.facts.months, name, month)
+                found += shortfalls_in(expected, there, name, month, month in own)
         if not is_over(package, period, self.zone, self.as_of, self.rules.late_days):
             found.append(Finding(Fault.WINDOW_OPEN, str(period)))
         if failed:

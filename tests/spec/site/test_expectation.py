@@ -114,6 +114,22 @@ def test_a_month_that_was_lost_counts_against_its_period_and_those_that_look_bac
     assert findings(months(tmp_path, whole), "2026-01") == []
 
 
+def test_a_month_that_dwindles_is_noticed_however_slowly(tmp_path: Path) -> None:
+    """A few per cent less each night: never much less than the night before."""
+    for count in (400, 388, 380):  # a twentieth is corrections
+        store = months(tmp_path, [("2026-01", count), ("2026-02", 400)])
+        assert findings(store, "2026-01") == []
+    store = months(tmp_path, [("2026-01", 370), ("2026-02", 400)])
+    assert findings(store, "2026-01") == [
+        Finding(Fault.SHRUNK, "Observation in 2026-01", 30, "Observation")
+    ]
+    assert findings(store, "2026-02") == []  # who leaves a cohort takes the past along
+    accept_store(tmp_path)
+    assert findings(open_store(tmp_path), "2026-01") == []
+    store = months(tmp_path, [("2026-01", 360), ("2026-02", 400)])
+    assert findings(store, "2026-01") == []
+
+
 def test_a_measure_looks_back_a_year_at_least() -> None:
     period = Period.parse("2026-02")
     assert looking_back(DREAMING, period) == Period(date(2025, 2, 1), date(2026, 2, 28))
