@@ -150,6 +150,7 @@ def _pooled(pooled: Pooled, viewer: Audience) -> Pooled:
             _told(site, at, viewer): why
             for at, (site, why) in enumerate(pooled.left_out.items(), 1)
         },
+        names={site: name for site, name in pooled.names.items() if site in viewer.named},
     )
 
 

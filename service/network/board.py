@@ -293,15 +293,13 @@ def _pools(source: _Source, lines: Sequence[Series]) -> tuple[Pooled, ...]:
     first: dict[str, str] = {}
     for site, period in sorted(source.versions):
         first.setdefault(site, period)
-    return tuple(
-        pool(
-            period,
-            readings,
-            frozenset(site for site in readings if first.get(site, "9") <= period),
-            source.config.pool_share,
-        )
-        for period, readings in _by_period(source, lines)
-    )
+    names = {series.reporter: series.name for series in lines}
+    found = []
+    for period, readings in _by_period(source, lines):
+        begun = frozenset(site for site in readings if first.get(site, "9") <= period)
+        pooled = pool(period, readings, begun, source.config.pool_share)
+        found.append(replace(pooled, names=names))
+    return tuple(found)
 
 
 def _by_period(

@@ -14,12 +14,13 @@ from service.spc.point import State
 
 AS_LONGER = {"quarter": "reported as a quarter", "year": "reported as a year"}
 SUBMITTED, PROVISIONAL, RESUBMITTED = "submitted", "provisional", "resubmitted"
+HIDDEN = "submitted (suppressed)"  # the site did its part: there is nothing to ask of it
 NOT_COMPUTABLE, WITHDRAWN = "not computable", "withdrawn"
 LATE, MISSING, EXPECTED = "late", "missing", "not yet due"
 # From what needs nobody's care to what needs it most.
 STATES = (
     EXPECTED,
-    *(SUBMITTED, RESUBMITTED, *AS_LONGER.values(), PROVISIONAL),
+    *(SUBMITTED, RESUBMITTED, HIDDEN, *AS_LONGER.values(), PROVISIONAL),
     *(LATE, WITHDRAWN, NOT_COMPUTABLE, MISSING),
 )
 TO_CHASE = (LATE, WITHDRAWN, NOT_COMPUTABLE, MISSING)
@@ -115,6 +116,8 @@ def _state(reading: Reading, due: date, day: date) -> str:
         return WITHDRAWN
     if reading.state is State.NOT_COMPUTABLE:
         return NOT_COMPUTABLE
+    if reading.state is State.SUPPRESSED:
+        return HIDDEN
     if reading.provisional:
         return PROVISIONAL
     return RESUBMITTED if reading.restated else SUBMITTED

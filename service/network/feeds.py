@@ -28,6 +28,7 @@ from service.network.lens import LENSES, Lens, LensName
 from service.network.people.role import Person
 from service.network.reading import Reading
 from service.network.series import Series
+from service.network.shortfall import REASONS, by_reason
 from service.network.state import MeasureDep, Network, NetworkDep, PersonDep, SessionDep
 from service.network.words import summary
 from service.spc.contract import funnel_contract
@@ -51,6 +52,7 @@ COLUMNS = [
         "rounding",
     ),
     *("versions", "received", "stratum_of", "stratifier", "stratum"),
+    *REASONS.values(),
 ]
 
 
@@ -294,8 +296,9 @@ def _pool(series: Series, at: int) -> dict[str, Any]:
     pooled = series.pools[at]
     return {
         "sites": list(pooled.contributors),
-        "sites_expected": len(pooled.contributors) + len(pooled.left_out),
+        "sites_expected": len(pooled.sites),
         "left_out": dict(pooled.left_out),
+        **by_reason(pooled),
         "partial": pooled.partial,
     }
 

@@ -8,12 +8,12 @@ because a site fell out, and not because care changed.
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from service.network.reading import Basis, Reading
 from service.spc.point import State
 
-OTHER_VERSION = "another version"
+NOT_COMPARABLE = "not comparable"
 NOT_BEGUN = "no report yet"
 VERSIONS_DIFFER = "the sites' numbers rest on different versions"
 
@@ -22,13 +22,15 @@ VERSIONS_DIFFER = "the sites' numbers rest on different versions"
 class Pooled:
     """A network's reading; ``contributors`` are in it, ``left_out`` says why others are not.
 
-    ``partial`` is True when fewer than the wanted share of the reporting sites are in it.
+    ``partial`` is True when fewer than the wanted share of the reporting sites are in it; ``names``
+    are those that its reader may know, by site id.
     """
 
     reading: Reading
     contributors: tuple[str, ...]
     left_out: Mapping[str, str]
     partial: bool
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -96,5 +98,5 @@ def _nothing(period: str, readings: Mapping[str, Reading]) -> Reading:
 
 def _why(reading: Reading, has_begun: bool) -> str:
     if reading.state is State.NUMBER:
-        return OTHER_VERSION
+        return NOT_COMPARABLE
     return reading.state.value if has_begun else NOT_BEGUN

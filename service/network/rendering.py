@@ -11,7 +11,17 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from service.errors import RequestError
-from service.network import arrivals, chart, entry, funnel, funnel_chart, sketch, window, words
+from service.network import (
+    arrivals,
+    chart,
+    entry,
+    funnel,
+    funnel_chart,
+    shortfall,
+    sketch,
+    window,
+    words,
+)
 from service.network.board import Board
 from service.network.config import Measure, NetworkConfig
 from service.network.funnel import Comparison
@@ -62,6 +72,7 @@ _templates.globals.update(
     count_text=words.count_text,
     counts=words.counts,
     headline=words.headline,
+    left_out=shortfall.left_out,
     latest=words.latest,
     may=may,
     percent=words.percent,

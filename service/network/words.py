@@ -9,6 +9,7 @@ from service.network.lens import RUN_CHART
 from service.network.pool import Pooled
 from service.network.reading import Reading
 from service.network.series import NETWORK, Series
+from service.network.shortfall import left_out
 from service.network.window import spoken
 from service.spc.bounds import OUTSIDE
 from service.spc.making_data_count import TREND, TWO_OF_THREE
@@ -81,8 +82,7 @@ def counts(series: Series, position: int) -> str:
 
 def centers(pooled: Pooled) -> str:
     """How many of the centers are in a sum."""
-    total = len(pooled.contributors) + len(pooled.left_out)
-    return f"{len(pooled.contributors)} of {total} centers"
+    return f"{len(pooled.contributors)} of {len(pooled.sites)} centers"
 
 
 def headline(series: Series) -> str:
@@ -156,18 +156,23 @@ def _gaps(series: Series, measure: Measure) -> Iterator[str]:
 
 
 def _pooling(series: Series, measure: Measure) -> list[str]:
-    """How many centers the network's line rests on."""
+    """How many centers the network's line rests on, and who is not in its newest number."""
     if series.reporter != NETWORK or not series.pools:
         return []
-    counts = [len(pooled.contributors) for pooled in series.pools]
-    total = len(series.pools[-1].contributors) + len(series.pools[-1].left_out)
-    fewest, most = min(counts), max(counts)
-    if fewest == most:
-        return [f"Sum of {most} of {total} centers in every {measure.window}."]
-    return [
-        f"Sum of {fewest} to {most} of {total} centers; the table says how many in each "
-        f"{measure.window}."
-    ]
+    sums = Counter((len(pooled.contributors), len(pooled.sites)) for pooled in series.pools)
+    (fewest, _), (most, _) = min(sums), max(sums)
+    totals = sorted({total for _, total in sums})
+    expected = f"{totals[0]} to {totals[-1]}" if len(totals) > 1 else f"{totals[0]}"
+    if len(sums) == 1:
+        told = [f"Sum of {most} of {expected} centers in every {measure.window}."]
+    else:
+        each = f"{fewest} to {most}" if fewest < most else f"{most}"
+        told = [f"Sum of {each} of {expected} centers; the table names who is not in each."]
+    numbers = [at for at, reading in enumerate(series.readings) if reading.rate is not None]
+    if numbers and series.pools[numbers[-1]].left_out:
+        period = spoken(series.readings[numbers[-1]].period)
+        told.append(f"Not in the number of {period}: {left_out(series.pools[numbers[-1]])}.")
+    return told
 
 
 def _phase(phase: Phase, series: Series, measure: Measure) -> Iterator[Sentence]:

@@ -108,6 +108,17 @@ class TestCalendar:
         ]
         assert told["south"] == [*["missing"] * 6, "late", "not yet due"]
 
+    def test_a_suppressed_month_has_come_and_is_not_asked_for(
+        self, sender: Sender, config: NetworkConfig
+    ) -> None:
+        hidden = summary_of(period="2025-01", numerator=Absent.SUPPRESSED)
+        send(sender, hidden, summary_of("south", "2025-01"))
+        assert self.states(sender, config, date(2025, 2, 1))["north"] == ["submitted (suppressed)"]
+        page = sender.client.get("/calendar").text
+        assert ">■</span> submitted (suppressed)" in page, "with a sign of its own in the key"
+        assert '>■</span><span class="unseen">1 submitted (suppressed)' in page
+        assert "January 2025" not in sender.client.get("/calendar/north.txt").text
+
     def test_whom_to_remind_as_a_text(self, sender: Sender) -> None:
         send(sender, summary_of("north", "2025-01"), summary_of("south", "2025-02"))
         letter = sender.client.get("/calendar/south.txt").text

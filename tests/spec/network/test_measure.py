@@ -204,7 +204,17 @@ class TestNetworkLine:
         assert (part["numerator"], part["denominator"]) == (21, 60)
         assert (part["sites"], part["sites_expected"]) == (["north"], 2)
         assert (part["left_out"], part["partial"]) == ({"south": "suppressed"}, True)
-        assert "1 of 2 centers; south: suppressed" in sender.client.get("/measures/Drinking").text
+        assert (part["sites_suppressed"], part["sites_missing"]) == (["south"], [])
+        page = sender.client.get("/measures/Drinking").text
+        assert "1 of 2 centers; not in it: 1 suppressed (South Hospital)" in page
+        assert "Not in the number of February 2025: 1 suppressed (South Hospital)." in page
+        table = csv.DictReader(StringIO(sender.client.get("/measures/Drinking.csv").text))
+        (row,) = (r for r in table if (r["reporter"], r["period"]) == ("network", "2025-02"))
+        assert (row["sites"], row["sites_suppressed"], row["sites_missing"]) == (
+            "north",
+            "south",
+            "",
+        )
 
     def test_does_not_signal_because_a_site_fell_out(self, sender: Sender) -> None:
         for month in YEAR:

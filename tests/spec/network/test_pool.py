@@ -58,7 +58,7 @@ def test_other_versions_are_never_added() -> None:
     old, new = number(30, 60), number(45, 60, basis=SECOND)
     found = pooled(a=old, b=old, c=new)
     assert (found.reading.denominator, found.reading.basis) == (120, FIRST)
-    assert found.left_out == {"c": "another version"}
+    assert found.left_out == {"c": "not comparable"}
 
 
 def test_without_a_prevailing_version_there_is_no_sum() -> None:
