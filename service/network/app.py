@@ -13,7 +13,6 @@ from fastapi_offline import FastAPIOffline
 from sqlalchemy import text
 from sqlmodel import Session
 from starlette.exceptions import HTTPException
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -43,6 +42,7 @@ from service.network.keyring import open_keyring
 from service.network.people.account import SESSION_HOURS
 from service.network.rendering import error_page
 from service.network.state import Network, NetworkDep, SessionDep, guard
+from service.network.transfer import Transfer
 
 log = logging.getLogger("weir.network.access")
 
@@ -109,7 +109,7 @@ def create_app(config: NetworkConfig) -> FastAPI:
         max_age=SESSION_HOURS * 3600,
         https_only=config.secure_cookies and config.access != "open",
     )
-    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=4)
+    app.add_middleware(Transfer)
     app.add_middleware(Guard, log=log, headers=_headers, apology=_apology)
     return app
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 from io import StringIO
 from typing import Annotated, Any, Literal
 
-import vl_convert
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 from sqlmodel import Session
@@ -26,6 +25,7 @@ from service.network.funnel import Comparison, comparison_on
 from service.network.icons import icons
 from service.network.lens import LENSES, Lens, LensName
 from service.network.people.role import Person
+from service.network.picture import converted
 from service.network.reading import Reading
 from service.network.series import Series
 from service.network.shortfall import REASONS, by_reason
@@ -36,6 +36,7 @@ from service.spc.phase import Phase
 
 router = APIRouter(tags=["feeds"])
 
+PICTURES = {"png": "image/png", "pdf": "application/pdf"}
 FUNNEL = "funnel"  # the reporter of the chart that shows all side by side
 LensQuery = Annotated[LensName | None, Query(description="another chart than the measure's own")]
 AsOf = Annotated[str | None, Query(pattern=r"^(\d{4}-\d\d-\d\d)?$", description="a day")]
@@ -201,9 +202,7 @@ def measure_chart(
 def _picture(drawn: str, kind: Literal["svg", "png", "pdf"]) -> Response:
     if kind == "svg":
         return Response(drawn, media_type="image/svg+xml")
-    if kind == "png":
-        return Response(vl_convert.svg_to_png(drawn, scale=2), media_type="image/png")
-    return Response(vl_convert.svg_to_pdf(drawn), media_type="application/pdf")
+    return Response(converted(drawn, kind), media_type=PICTURES[kind])
 
 
 def _wanted(compared: Comparison | None) -> Comparison:

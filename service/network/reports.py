@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from textwrap import wrap
 
-import vl_convert
 from fastapi import APIRouter, Response
 
 from service.network import sketch
@@ -18,6 +17,7 @@ from service.network.chart import INK, QUIET
 from service.network.entry import WARNING
 from service.network.notes import Told, told
 from service.network.pages import seen_site
+from service.network.picture import converted
 from service.network.series import Series
 from service.network.state import NetworkDep, PersonDep, SessionDep
 from service.network.words import headline, summary
@@ -60,7 +60,7 @@ def _pdf(title: str, lines: Sequence[tuple[Board, Series, Sequence[Told]]]) -> R
         f'viewBox="0 0 {WIDTH} {HEIGHT}" font-family="Liberation Sans, Arial, sans-serif">'
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="#ffffff"/>{drawn}</svg>'
     )
-    return Response(vl_convert.svg_to_pdf(svg), media_type=PDF)
+    return Response(converted(svg, "pdf"), media_type=PDF)
 
 
 def _parts(title: str, lines: Sequence[tuple[Board, Series, Sequence[Told]]]) -> Iterator[str]:
