@@ -5,7 +5,7 @@ by hand also says whether the mapping means what the center means.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -69,7 +69,7 @@ class ByHand:
             for group, events in GROUPS.items():
                 if day_case or done.issuperset(events):
                     met[group].add(unit)
-        return {
+        counted = {
             group: {
                 "initial-population": denominator,
                 "denominator": denominator,
@@ -77,6 +77,17 @@ class ByHand:
                 "numerator": met[group],
             }
             for group in GROUPS
+        }
+        return counted | self._by_sex(counted["composite"])
+
+    def _by_sex(self, composite: Mapping[str, Units]) -> dict[str, dict[str, Units]]:
+        """The composite's strata, and nobody in the one of all other values."""
+        return {
+            f"composite/sex/{sex}": {
+                population: {unit for unit in units if self._patients[unit[0]]["gender"] == sex}
+                for population, units in composite.items()
+            }
+            for sex in ("female", "male", "")
         }
 
     def readmission(self, start: date, end: date) -> dict[str, dict[str, Units]]:

@@ -48,6 +48,8 @@ groups = [
   {{ id = "drinking", title = "Drinking" }},
   {{ id = "eating", title = "Eating" }},
   {{ id = "mobilising", title = "Mobilising" }},
+  {{ id = "composite/sex/female", title = "Women" }},
+  {{ id = "composite/sex/male", title = "Men" }},
 ]
 
 [[measure]]
@@ -191,6 +193,11 @@ measure = "{DREAMING}"
 window = "month"
 from = "{first:%Y-%m}"
 to = "{last:%Y-%m}"
+
+[[strata]]
+measure = "{DREAMING}"
+stratifier = "sex"
+values = ["female", "male"]
 
 [[release]]
 measure = "{READMISSION}"

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
@@ -91,15 +91,31 @@ def _shows_the_count_by_hand(demo: Demo, site: SiteFolder) -> None:
         for group in feed["groups"]:
             for point in _series(feed, group["id"])[site.center.id]["points"]:
                 period = Period.parse(point["period"])
-                _shows(point, count(period.start, period.end)[group["id"]])
+                counted = count(period.start, period.end)
+                whole = group["id"].partition("/")[0]
+                beside = [each for name, each in counted.items() if name.startswith(whole)]
+                _shows(point, counted[group["id"]], beside if whole != group["id"] else [])
+    _shows_both_sexes(demo, site)
 
 
-def _shows(point: Mapping[str, Any], counts: Populations) -> None:
-    """One point is the count by hand but for rounding, or suppressed where few are counted."""
+def _shows_both_sexes(demo: Demo, site: SiteFolder) -> None:
+    feed = demo.feed("dreaming")
+    assert [each["stratum"] for each in feed["groups"]] == [*[None] * 4, "female", "male"]
+    for sex in ("female", "male"):
+        points = _series(feed, f"composite/sex/{sex}")[site.center.id]["points"]
+        assert any(point["state"] == "number" for point in points)
+
+
+def _shows(
+    point: Mapping[str, Any], counts: Populations, beside: Sequence[Populations] = ()
+) -> None:
+    """One point is the count by hand but for rounding, or suppressed where few are counted, in it
+    or in what stands beside it: a stratum, its total and the other strata."""
     eligible = counts["denominator"] - counts["denominator-exclusion"]
     numerator = counts["numerator"]
     if point["state"] == "suppressed":
-        assert any(0 < len({who for who, _ in each}) < 11 for each in _parts(counts)), point
+        every = [part for each in (counts, *beside) for part in _parts(each)]
+        assert any(0 < len({who for who, _ in part}) < 11 for part in every), point
         return
     assert point["state"] == "number", point
     assert not point["provisional"], point

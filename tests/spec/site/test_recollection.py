@@ -29,14 +29,23 @@ AS_OF = datetime.fromisoformat("2026-06-01T00:00:00+00:00")
 EVERYBODY = ["canary-anna", "canary-berta", "canary-carl", "canary-dora", "canary-emil"]
 
 
-def policy(last: str = "2026-01") -> Policy:
-    """Releases both measures from January on."""
+SEX = """
+[[strata]]
+measure = "urn:weir:measure:dreaming"
+stratifier = "sex"
+values = ["{}"]
+"""
+
+
+def policy(last: str = "2026-01", sex: str = "") -> Policy:
+    """Releases both measures from January on, and of one sex if it is given."""
     releases = "".join(
         f'[[release]]\nmeasure = "{one.url}"\nwindow = "month"\nfrom = "2026-01"\nto = "{last}"\n'
         for one in PACKAGES
     )
     head = 'network = "n"\nversion = "1"\nthreshold = 11\nrounding = 3\nlegal_basis = "x"\n'
-    return parse_policy((head + releases).encode())
+    strata = SEX.format(sex) if sex else ""
+    return parse_policy((head + releases + strata).encode())
 
 
 class Spied(MappedStore):
@@ -62,10 +71,10 @@ class Site:
     def fill(self, chart: Sequence[dict[str, Any]]) -> None:
         fill_store(self.config, chart)
 
-    def count(self, mapping: str = "none", last: str = "2026-01") -> list[str]:
+    def count(self, mapping: str = "none", last: str = "2026-01", sex: str = "") -> list[str]:
         """Count with what is kept, compare with a count of everybody, tell who was read."""
         needs = [needs_of(one) for one in PACKAGES]
-        releases = policy(last)
+        releases = policy(last, sex)
         spied = Spied(open_store(self.config.data_dir), NO_MAPPING, needs)
         counts = counts_of(PACKAGES, releases, UTC, AS_OF)
         found = count_again(spied, PACKAGES, counts, mapping, self.config.data_dir)
@@ -114,6 +123,13 @@ def test_a_period_that_has_ended_meanwhile_is_evaluated_for_everybody(site: Site
     site.count(last="2026-01")
     assert site.count(last="2026-02") == EVERYBODY
     assert site.count(last="2026-02") == []
+
+
+def test_other_strata_are_evaluated_for_everybody(site: Site) -> None:
+    site.count()
+    for sex in ("female", "male"):
+        assert site.count(sex=sex) == EVERYBODY
+        assert site.count(sex=sex) == []
 
 
 def test_another_mapping_or_program_holds_for_everybody(
