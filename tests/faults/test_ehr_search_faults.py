@@ -24,7 +24,7 @@ from tests.faults.proxy import Answer, Fault, alter, alter_json, answer, break_o
 from tests.faults.test_ehr_faults import CANARY_OUTCOME
 
 Records = list[PatientRecord]
-OBSERVATIONS = r"GET /fhir/Observation\?"
+OBSERVATIONS = r"/fhir/Observation(\?|/_search)"
 
 
 def run(config: SiteConfig) -> Store:
@@ -109,7 +109,7 @@ SURVIVED: dict[str, Callable[[], Fault]] = {
     "503 at discovery": lambda: answer(503, "smart-configuration", times=2),
     "502 for a token": lambda: answer(502, "/auth/token", times=2),
     "500 for the group": lambda: answer(500, "/Group/", times=2),
-    "500 for patients": lambda: answer(500, r"/Patient\?", times=2),
+    "500 for patients": lambda: answer(500, r"/Patient(\?|/_search)", times=2),
     "500 for a page": lambda: answer(500, "_offset", times=2),
     "429 storm": lambda: answer(429, "fhir", times=2, Retry_After="0"),
     "504 for a read": lambda: answer(504, "GET .*/Location/", times=2),
@@ -168,6 +168,26 @@ def test_what_passes_is_survived(ehr: SmallEhr, tmp_path: Path, truth: Records, 
         store = run(searching(ehr.config(tmp_path)))
     assert store.completeness() == COMPLETE
     assert list(store.patients()) == truth
+
+
+# Those that do not look into addresses
+BY_POST = (
+    *("429 storm", "500 for patients", "an entry lost, once", "an outcome for a page, once"),
+    *("broken off in a page", "expired token", "wants wider scopes", "every entry twice"),
+    *("a page that leads to itself, once", "pages that lead to themselves"),
+    *("links with an inner address", "links without the server's name"),
+)
+
+
+@pytest.mark.parametrize("name", BY_POST)
+def test_by_post_it_is_survived_too(
+    ehr: SmallEhr, tmp_path: Path, truth: Records, name: str
+) -> None:
+    with ehr.proxy.fault(SURVIVED[name]()):
+        store = run(searching(ehr.config(tmp_path), method='"post"'))
+    assert store.completeness() == COMPLETE
+    assert list(store.patients()) == truth
+    assert not [path for _, path in ehr.proxy.seen if "pat-" in path]
 
 
 REFUSED: dict[str, tuple[Callable[[], Fault], type[WeirError], str]] = {
