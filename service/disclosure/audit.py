@@ -2,41 +2,32 @@
 
 For a quantity the audit looks for witnesses: whole numbers for all atoms that agree with all that
 was said, one witness for each value that the quantity may have. It is safe when there are as many
-values as the policy asks for. A linear program (HiGHS) proposes witnesses, and only what agrees in
-exact whole-number arithmetic is taken for one: a wrong, tired or failing solver can stop a release,
+values as the policy asks for. Most witnesses are found next to one that is known; where none is, a
+linear program (HiGHS) proposes one or shows that there is none. Only what agrees in exact
+whole-number arithmetic is taken for a witness: a wrong, tired or failing solver can stop a release,
 and can never show a number.
+
+The search has a budget of steps. Once they are spent, what is not proven is not safe.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Collection, Iterator
+from typing import Any
 
-import highspy
 import numpy as np
 from numpy.typing import NDArray
 
+from service.disclosure.mending import Whole, mended
+from service.disclosure.program import Program, failure
 from service.disclosure.proof import Proof
-from service.disclosure.system import Mask, Statement, System, bits
-from service.errors import DisclosureError
+from service.disclosure.system import Mask, System, bits
 
-Whole = NDArray[np.int64]
-Numbers = NDArray[np.float64]
-Flags = NDArray[np.bool_]
-Find = Callable[[int, int], bool]  # for a quantity and a value: whether a witness was found
-STARTS = 4  # known witnesses from which a step is tried
-NODES = 100  # of a search tree, where the linear program's corner is not in whole numbers
-PRIMAL = 4  # HiGHS simplex_strategy: only the quantity's row changes from one program to the next
+Find = Callable[[int], bool]  # for a value of a quantity: whether a witness was found
 
-
-# Programs here have no objective, so none is unbounded.
-NOTHING_FITS = (
-    highspy.HighsModelStatus.kInfeasible,
-    highspy.HighsModelStatus.kUnboundedOrInfeasible,
-)
-
-GAVE_UP = (
-    highspy.HighsModelStatus.kSolutionLimit,
-    highspy.HighsModelStatus.kIterationLimit,
-)
+# A step is a move of the search in a system of this many numbers (sums times atoms), about 50
+# microseconds. Steps are counted and not timed: the same data have the same outcome everywhere.
+SIZE = 50_000
+PROGRAM, TREE = 1_000, 5_000  # what a linear program, and one in whole numbers, cost in moves
+STEPS = 2_000_000  # for releases that are weighed together: a minute or two
 
 
 class Audit:
@@ -45,30 +36,49 @@ class Audit:
     Raises DisclosureError when the solver fails.
     """
 
-    def __init__(self, system: System, candidates: int, threshold: int) -> None:
+    def __init__(self, system: System, candidates: int, threshold: int, steps: int = STEPS) -> None:
         self.system = system
         self.quantities = system.small(threshold)
+        self.gave_up = False  # a witness was not found, and may be there all the same
+        self.thorough = False  # whether to ask for whole numbers where that takes many seconds
         self._candidates = candidates
+        self._left = steps
         self._hidden: set[int] = set()
         self._known: set[int] = set()
-        self.gave_up = False
-        self._matrix = _matrix(system, (each.mask for each in system.statements))
-        self._sums = _matrix(system, self.quantities)
+        self._rows = {mask: row for row, mask in enumerate(system.said)}
+        self._matrix = _matrix(system)
+        bounds = [self._bounds(mask) for mask in self._rows]
+        self._low, self._high = np.array(bounds, dtype=np.float64).reshape(-1, 2).T.copy()
         self._truth = np.array(system.counts, dtype=np.int64)
-        self._witnesses = self._truth.reshape(-1, 1)
-        self._solver = _solver(system)
+        self._witnesses = self._truth[:, None]
+        self._against: set[int] = set()  # rows: why the last quantity has no more values
+        self._program = Program(self._matrix, self._low, self._high)
+
+    @property
+    def spent(self) -> bool:
+        """Whether no step is left."""
+        return self._left <= 0
+
+    @property
+    def witnesses(self) -> Whole:
+        """Atoms x witnesses. Those that were kept from before a statement was made are taken back
+        when it is hidden again."""
+        return self._witnesses
+
+    @witnesses.setter
+    def witnesses(self, kept: Whole) -> None:
+        self._witnesses = kept[:, self._agree(kept)]
 
     def hide(self, statement: int) -> None:
         """Take a statement back; every witness stays one."""
         self._hidden.add(statement)
-        self._solver.changeRowBounds(statement, 0, highspy.kHighsInf)
+        self._tell(self.system.statements[statement].mask)
 
     def show(self, statement: int) -> None:
         """Make a statement again; witnesses that contradict it are none any more."""
         self._hidden.discard(statement)
-        told = self.system.statements[statement]
-        self._solver.changeRowBounds(statement, told.low, min(told.high, highspy.kHighsInf))
-        self._witnesses = self._witnesses[:, self._agree(self._witnesses)]
+        self._tell(self.system.statements[statement].mask)
+        self.witnesses = self._witnesses
 
     def narrow(self) -> Iterator[int]:
         """The quantities that have too few possible values, by number."""
@@ -76,34 +86,57 @@ class Audit:
 
     def safe(self, quantity: int) -> bool:
         """Whether the quantity of that number has enough possible values; looks for them."""
-        weights = self._sums[quantity]
-        values = set((weights @ self._witnesses).tolist())
+        values = self._values(quantity)
         if quantity in self._known or len(values) >= self._candidates:
             return True
-        if self._search(quantity, values, self._stepped):
+        if self.spent:
+            return False
+        self._against.clear()
+        if self._search(quantity, values, lambda value: self._beside(quantity, value)):
             return True
-        row = self._solver.getNumRow()
-        atoms = bits(self.quantities[quantity])
-        ones = np.ones(len(atoms))
-        self._solver.addRow(0, 0, len(atoms), np.array(atoms, dtype=np.int32), ones)
-        try:
-            return self._search(quantity, values, partial(self._solved, row))
-        finally:
-            self._solver.deleteRows(1, np.array([row], dtype=np.int32))
+        with self._program.about(bits(self.quantities[quantity])):
+            return self._search(quantity, values, lambda value: self._solved(quantity, value))
 
     def values(self, quantity: int) -> int:
-        """How many values the quantity may have; counting stops where the audit is satisfied."""
+        """How many values the quantity may have, at least; counting stops where the audit is
+        satisfied."""
         self.safe(quantity)
-        return len(set((self._sums[quantity] @ self._witnesses).tolist()))
+        return len(self._values(quantity))
+
+    def blamed(self, statement: int) -> bool:
+        """Whether taking the statement back may help the quantity that was last not safe."""
+        return self._rows[self.system.statements[statement].mask] in self._against
 
     def ignore(self, quantities: Collection[int]) -> None:
         """Take these quantities, by number, for known: nothing can be done about them."""
         self._known |= set(quantities)
 
+    def free(self, quantity: int, cells: Collection[int]) -> set[int]:
+        """Hide all of ``cells`` that count one atom of a quantity. Returns what was hidden.
+
+        Unless earlier releases count it, it may then have any size, and no search is needed.
+        """
+        told = self.system.statements
+        about = {
+            atom: {each for each in cells if told[each].mask >> atom & 1}
+            for atom in bits(self.quantities[quantity])
+        }
+        gone: set[int] = set()
+        for atom in sorted(about, key=lambda each: len(about[each])):
+            for each in about[atom] - gone:
+                self.hide(each)
+            gone |= about[atom]
+            sizes = np.zeros((len(self._truth), self._candidates), dtype=np.int64)
+            sizes[atom] = np.arange(self._candidates)
+            self.witnesses = np.concatenate([self._witnesses, self._truth[:, None] + sizes], axis=1)
+            if self.safe(quantity):
+                break
+        return gone
+
     def proof(self) -> Proof:
         """What another can check the outcome with, without looking for anything."""
         if any(True for _ in self.narrow()):  # looks again for what was lost while trying
-            raise _failure("a quantity that was safe is not")
+            raise failure("a quantity that was safe is not")
         examples = self.system.examples
         tables = self._witnesses.T.tolist()
         return Proof(
@@ -113,131 +146,107 @@ class Audit:
             ),
         )
 
+    def _values(self, quantity: int) -> set[int]:
+        """Those that a witness is known for."""
+        sizes = self._witnesses[bits(self.quantities[quantity])].sum(axis=0)
+        return set(sizes.tolist())
+
     def _search(self, quantity: int, values: set[int], find: Find) -> bool:
         """Values next to the truth first, up and then down, until one cannot be found."""
-        truth = int(self._sums[quantity] @ self._truth)
+        truth = int(self._truth[bits(self.quantities[quantity])].sum())
         for step in (1, -1):
             value = truth
             while len(values) < self._candidates and (value := value + step) >= 0:
-                if value not in values and not find(quantity, value):
+                if value not in values and not find(value):
                     break
                 values.add(value)
         return len(values) >= self._candidates
 
-    def _solved(self, row: int, quantity: int, value: int) -> bool:
-        """Ask the solver for a witness in which the quantity, its last row, has this value."""
-        self._solver.changeRowBounds(row, value, value)
-        for propose in (self._proposed, self._in_whole_numbers):
-            table = propose()
-            if table is None:
-                return False
-            if self._agree(table)[0] and (self._sums[quantity] @ table)[0] == value:
-                self._witnesses = np.concatenate([self._witnesses, table], axis=1)
-                return True
-        raise _failure("what the solver proposes does not agree with what was told")
+    def _beside(self, quantity: int, value: int) -> bool:
+        """Find a witness near one that is known."""
+        sizes = self._witnesses[bits(self.quantities[quantity])].sum(axis=0)
+        nearest = int(np.argmin(np.abs(sizes - value)))
+        return self._mended(self._witnesses[:, nearest], quantity, value)
 
-    def _stepped(self, quantity: int, value: int) -> bool:
-        """Find a witness next to one that is known: one more or fewer in an atom, and perhaps the
-        reverse in another. Most are found so, without the solver."""
-        weights, low, high = self._sums[quantity], *self._made()
-        inside = np.flatnonzero(weights)
-        outside = np.flatnonzero(weights == 0)
-        values = weights @ self._witnesses
-        near = np.flatnonzero(np.abs(values - value) == 1)
-        for column in near[:STARTS]:
-            step = int(value - values[column])
-            known = self._witnesses[:, column]
-            sums = self._matrix @ known
-            for atom in inside[known[inside] + step >= 0]:
-                one = (sums + step * self._matrix[:, atom])[:, None]
-                others = outside[known[outside] - step >= 0]
-                two = one - step * self._matrix[:, others]
-                tried = np.concatenate([one, two], axis=1)
-                fits: Flags = np.all((tried >= low) & (tried <= high), axis=0)
-                if fits.any():
-                    found = known.copy()
-                    found[atom] += step
-                    if not fits[0]:
-                        found[others[int(np.argmax(fits)) - 1]] -= step
-                    self._witnesses = np.concatenate(
-                        [self._witnesses, found.reshape(-1, 1)], axis=1
-                    )
-                    return True
-        return False
+    def _mended(self, table: Whole, quantity: int, value: int) -> bool:
+        """Find a witness near a table in which the quantity has this value."""
+        if self.spent:
+            return False
+        row = np.zeros((1, len(self._truth)))
+        row[0, bits(self.quantities[quantity])] = 1
+        told = np.isfinite(self._high)  # a row that is hidden says nothing
+        rows = np.concatenate([self._matrix[told], row])
+        low, high = (np.append(of[told], value) for of in (self._low, self._high))
+        found, moves = mended(table, rows, low, high)
+        self._spend(1 + moves)
+        return found is not None and self._is_witness(found, quantity, value)
 
-    def _proposed(self) -> Whole | None:
-        """What the solver has to say, rounded: not yet a witness. None when nothing fits."""
-        self._solver.run()
-        status = self._solver.getModelStatus()
-        if status in NOTHING_FITS:
-            return None
-        if status in GAVE_UP:
-            self.gave_up = True  # what was not found may be there all the same
-            return None
-        if status != highspy.HighsModelStatus.kOptimal:
-            raise _failure(self._solver.modelStatusToString(status))
-        values = np.rint(np.array(self._solver.getSolution().col_value))
-        table: Whole = values.astype(np.int64).reshape(-1, 1)
-        return table
+    def _solved(self, quantity: int, value: int) -> bool:
+        """Ask the solver for a witness; where it finds none, note which rows are against it."""
+        if self.spent:
+            return False
+        self._spend(PROGRAM)
+        table = self._program.at(value)
+        if table is None:
+            self._against.update(self._program.against())
+            return False
+        if self._is_witness(table, quantity, value) or self._mended(table, quantity, value):
+            return True
+        table = self._in_whole_numbers()
+        if table is None:
+            self._against.update(self._about(quantity))
+            return False
+        if not self._is_witness(table, quantity, value):
+            raise failure("what the solver proposes does not agree with what was told")
+        return True
 
     def _in_whole_numbers(self) -> Whole | None:
-        count = len(self.system.counts)
-        columns = np.arange(count, dtype=np.int32)
-        kinds = (highspy.HighsVarType.kInteger, highspy.HighsVarType.kContinuous)
-        integer, continuous = (np.full(count, kind.value, dtype=np.uint8) for kind in kinds)
-        self._solver.changeColsIntegrality(count, columns, integer)
-        try:
-            return self._proposed()
-        finally:
-            self._solver.changeColsIntegrality(count, columns, continuous)
+        if self._matrix.size > SIZE and not self.thorough:
+            self.gave_up = True
+            return None
+        self._spend(TREE)
+        table = self._program.in_whole_numbers()
+        self.gave_up |= self._program.gave_up
+        return table
 
-    def _agree(self, tables: Whole) -> Flags:
+    def _about(self, quantity: int) -> Iterator[int]:
+        """The rows that count some of the quantity."""
+        atoms = self.quantities[quantity]
+        return (row for mask, row in self._rows.items() if mask & atoms)
+
+    def _is_witness(self, table: Whole, quantity: int, value: int) -> bool:
+        """Keep the table, if it is a witness of this value."""
+        fits = self._agree(table[:, None])[0]
+        if not fits or table[bits(self.quantities[quantity])].sum() != value:
+            return False
+        self._witnesses = np.concatenate([self._witnesses, table[:, None]], axis=1)
+        return True
+
+    def _agree(self, tables: Whole) -> NDArray[np.bool_]:
         """Which columns agree with every statement that is made."""
-        sums, (low, high) = self._matrix @ tables, self._made()
-        within = (sums >= low) & (sums <= high)
+        sums = self._matrix @ tables
+        within = (sums >= self._low[:, None]) & (sums <= self._high[:, None])
         return np.asarray(within.all(axis=0) & (tables >= 0).all(axis=0))
 
-    def _made(self) -> tuple[Numbers, Numbers]:
-        """The bounds of every statement; one that is hidden says nothing."""
-        told = enumerate(self.system.statements)
-        bounds = [(0, np.inf) if i in self._hidden else (each.low, each.high) for i, each in told]
-        both = np.array(bounds, dtype=np.float64).reshape(-1, 2)
-        return both[:, :1], both[:, 1:]
+    def _tell(self, mask: Mask) -> None:
+        row, (low, high) = self._rows[mask], self._bounds(mask)
+        self._low[row], self._high[row] = low, high
+        self._program.bound(row, low, high)
+
+    def _bounds(self, mask: Mask) -> tuple[int, float]:
+        """What the statements that are made say of a sum; nothing, where all are hidden."""
+        said = [each for each in self.system.said[mask] if each not in self._hidden]
+        told = [self.system.statements[each] for each in said]
+        least = max((each.low for each in told), default=0)
+        return least, min((each.high for each in told), default=np.inf)
+
+    def _spend(self, moves: int) -> None:
+        self._left -= moves * (1 + self._matrix.size // SIZE)
 
 
-def _failure(what: str) -> DisclosureError:
-    return DisclosureError(
-        "the audit cannot be done, so nothing is released",
-        where=f"HiGHS: {what}",
-        todo="Run again; if it stays, send this line to the maintainers",
-    )
-
-
-def _matrix(system: System, masks: Iterable[Mask]) -> Whole:
-    rows = [[mask >> i & 1 for i in range(len(system.counts))] for mask in masks]
+def _matrix(system: System) -> Whole:
+    """One row for each distinct sum that is said, one column for each atom."""
+    rows: list[list[Any]] = [
+        [mask >> i & 1 for i in range(len(system.counts))] for mask in system.said
+    ]
     return np.array(rows, dtype=np.int64).reshape(len(rows), len(system.counts))
-
-
-def _solver(system: System) -> highspy.Highs:
-    solver = highspy.Highs()  # type: ignore[no-untyped-call]
-    settings = {
-        "output_flag": False,
-        "threads": 1,
-        "random_seed": 0,
-        "simplex_strategy": PRIMAL,
-        "mip_max_nodes": NODES,
-    }
-    for name, value in settings.items():
-        solver.setOptionValue(name, value)
-    for _ in system.counts:
-        solver.addVar(0, highspy.kHighsInf)
-    for told in system.statements:
-        _say(solver, told)
-    return solver
-
-
-def _say(solver: highspy.Highs, told: Statement) -> None:
-    atoms: Sequence[int] = bits(told.mask)
-    ones = np.ones(len(atoms))
-    high = min(told.high, highspy.kHighsInf)
-    solver.addRow(told.low, high, len(atoms), np.array(atoms, dtype=np.int32), ones)

@@ -15,7 +15,8 @@ def margins(
 ) -> list[int | None]:
     """For each release the number of values that its narrowest small quantity may have.
 
-    At most ``ENOUGH``; None where a release counts no small set of patients at all.
+    At most ``ENOUGH``, and fewer where the audit's steps are spent before more are found; None
+    where a release counts no small set of patients at all.
     """
     known = [each for each in history if policy.weighs(each.network)]
     everything = [*releases, *known]

@@ -15,7 +15,7 @@ import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
-from service.disclosure.audit import Audit
+from service.disclosure.audit import STEPS, Audit
 from service.disclosure.policy import Policy
 from service.disclosure.primary import hidden_at_once
 from service.disclosure.published import Name, Published, together
@@ -69,12 +69,18 @@ def members_of(table: Table, key: bytes) -> dict[Name, frozenset[Mark]]:
 
 
 def protect(
-    tables: Sequence[Table], policy: Policy, key: bytes, history: Sequence[Published] = ()
+    tables: Sequence[Table],
+    policy: Policy,
+    key: bytes,
+    history: Sequence[Published] = (),
+    steps: int = STEPS,
 ) -> list[Published]:
     """What may be shown of each table, the tables that come first losing least.
 
     `key` is the site's secret for rounding; `history` is everything that was ever released. A
     stricter policy that tightens another (`Policy.tightened`) shows nothing that the other hides.
+    `steps` is how long the audit may search in releases that belong together; what is not proven
+    safe by then is hidden.
     Raises DisclosureError when a table is not one that is understood whole, and when the audit
     fails.
     """
@@ -82,7 +88,7 @@ def protect(
     for each in policy.chain:
         drafts = [_draft(table, each, key) for table in tables]
         drafts = [_only(draft, i, shown) for i, draft in enumerate(drafts)]
-        drafts = _audited(drafts, each, list(history)) if each.audited else drafts
+        drafts = _audited(drafts, each, list(history), steps) if each.audited else drafts
         shown = _shown_in(drafts)
     return drafts
 
@@ -110,7 +116,7 @@ def _shown_in(drafts: Sequence[Published]) -> Show:
 
 
 def _audited(
-    drafts: Sequence[Published], policy: Policy, history: list[Published]
+    drafts: Sequence[Published], policy: Policy, history: list[Published], steps: int
 ) -> list[Published]:
     """The drafts without the cells that tell too much."""
     known = [each for each in history if policy.weighs(each.network)]
@@ -118,15 +124,15 @@ def _audited(
     everything = [*drafts, *known]
     for part in together(list(drafts), known):
         new = [i for i in part if i < len(drafts)]
-        releases = _withdrawn([everything[i] for i in part], len(new), policy)
+        releases = _withdrawn([everything[i] for i in part], len(new), policy, steps)
         for i, release in zip(new, releases, strict=False):
             outcome[i] = release
     return outcome
 
 
-def _withdrawn(releases: list[Published], new: int, policy: Policy) -> list[Published]:
+def _withdrawn(releases: list[Published], new: int, policy: Policy, steps: int) -> list[Published]:
     """The first ``new`` of some releases that belong together, as far as they may be shown."""
-    audit = Audit(system_of(releases), policy.candidates, policy.threshold)
+    audit = Audit(system_of(releases), policy.candidates, policy.threshold, steps)
     cells = _by_importance(audit.system, new)
     gone = withdraw(audit, cells)
     if gone is None:
@@ -137,7 +143,7 @@ def _withdrawn(releases: list[Published], new: int, policy: Policy) -> list[Publ
     ]
     if not verified([*shown, *releases[new:]], audit.proof(), policy.threshold, policy.candidates):
         raise DisclosureError("the audit's outcome does not hold, so nothing is released")
-    return shown
+    return [replace(each, unproven=audit.spent) for each in shown]
 
 
 def _beside_what_is_known(audit: Audit, cells: Sequence[int]) -> set[int]:

@@ -26,6 +26,7 @@ class Published:
     reading: Reading
     cells: Mapping[Name, Cell]
     members: Mapping[Name, frozenset[Mark]]
+    unproven: bool = False  # more is hidden than had to be: the audit's steps were spent
 
     @property
     def everyone(self) -> frozenset[Mark]:

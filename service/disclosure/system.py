@@ -39,9 +39,17 @@ class System:
     examples: tuple[Mark, ...]  # one of them
 
     @cached_property
+    def said(self) -> dict[Mask, list[int]]:
+        """The distinct cells, each with the numbers of the statements about it."""
+        found: dict[Mask, list[int]] = {}
+        for number, told in enumerate(self.statements):
+            found.setdefault(told.mask, []).append(number)
+        return found
+
+    @cached_property
     def masks(self) -> list[Mask]:
         """The distinct cells, and the parts that each release by itself tells apart."""
-        cells = [each.mask for each in self.statements if each.mask]
+        cells = [mask for mask in self.said if mask]
         return list(dict.fromkeys([*cells, *self._parts()]))
 
     def small(self, threshold: int) -> list[Mask]:
@@ -68,10 +76,10 @@ class System:
     def _patients(self, mask: Mask, enough: int) -> int:
         """Distinct patients in a set of atoms; counting stops at ``enough``."""
         seen: set[int] = set()
-        for i in bits(mask):
-            seen |= self.patients[i]
-            if len(seen) >= enough:
-                break
+        while mask and len(seen) < enough:
+            lowest = mask & -mask
+            seen |= self.patients[lowest.bit_length() - 1]
+            mask ^= lowest
         return len(seen)
 
 

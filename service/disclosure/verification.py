@@ -29,7 +29,7 @@ def verified(releases: Sequence[Published], proof: Proof, threshold: int, candid
         if table.keys() != people.keys() or min(table.values(), default=0) < 0:
             return False
         for (release, name), cell in zip(cells, within, strict=True):
-            shown, total = release.cells[name], sum(table[kind] for kind in cell)
+            shown, total = release.cells[name], sum(map(table.__getitem__, cell))
             if isinstance(shown, int) and shown not in _shown_as(total, release.reading):
                 return False
     known = {frozenset(kinds[mark] for mark in each) for each in proof.known}
@@ -74,7 +74,7 @@ def _values(quantity: Kinds, tables: Sequence[Mapping[Kind, int]], enough: int) 
     """Different values that a quantity has in the tables; no more than are wanted."""
     values: set[int] = set()
     for table in tables:
-        values.add(sum(table[kind] for kind in quantity))
+        values.add(sum(map(table.__getitem__, quantity)))
         if len(values) >= enough:
             break
     return values

@@ -188,7 +188,11 @@ def _protected(
     )
     shown = dict(zip(new, published, strict=True))
     return [
-        Outcome(each, _said(each, decision, shown.get(i), origin), decision.held)
+        Outcome(
+            each,
+            _said(each, decision, shown.get(i), origin),
+            Held.UNPROVEN if i in shown and shown[i].unproven else decision.held,
+        )
         for i, (each, decision) in enumerate(zip(results, decisions, strict=True))
     ]
 

@@ -23,6 +23,10 @@ class Held(StrEnum):
     TOO_OFTEN = "it was corrected as often as the policy allows; the last number stands"
     NOT_COMPUTABLE = "it cannot be computed now; the number that was released stands"
     WITHDRAWN = "it was withdrawn, and too few patients changed since"
+    UNPROVEN = (
+        "numbers are hidden that were not proven safe within the audit's steps; release fewer "
+        "measures, groups or strata of the same patients"
+    )
     OVERLAP = "it differs by too few patients from an overlapping period that was released"
 
 

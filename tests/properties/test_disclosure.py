@@ -79,6 +79,25 @@ def test_every_small_quantity_keeps_many_candidates(table: Table) -> None:
         assert not 0 < true < 11 or len(found) >= 5
 
 
+@given(tables(components=0, units=False), st.integers(0, 5_000))
+@settings(max_examples=60)
+def test_with_few_steps_to_search_more_is_hidden_and_nothing_unsafe_is_shown(
+    table: Table, steps: int
+) -> None:
+    truth = {code: each for (_, code), each in truth_of(table).items()}
+    (told,) = protect([table], POLICY, KEY, steps=steps)
+    block = {code: c if isinstance(c, int) else None for (_, code), c in told.cells.items()}
+    assert protect([table], POLICY, KEY, steps=steps) == [told]
+    largest = len(truth["initial-population"]) + 3
+    if largest > 60:
+        return  # trying all whole numbers takes too long
+    gap = truth["denominator"] - truth["denominator-exclusion"]
+    truth["gap"] = gap - truth["denominator-exception"] - truth["numerator"]
+    truth["not in denominator"] = truth["initial-population"] - truth["denominator"]
+    for name, found in attacker.candidates(block, 11, 3, largest).items():
+        assert not 0 < len(truth[name]) < 11 or len(found) >= 5
+
+
 @given(tables(), st.randoms(use_true_random=False))
 def test_the_value_depends_on_the_set_alone(table: Table, chance: random.Random) -> None:
     """Not on order, on labels, on the measure, on the period or on the run."""

@@ -192,13 +192,13 @@ def exact(patch: pytest.MonkeyPatch, *bases: int) -> None:
 def threshold_only(patch: pytest.MonkeyPatch) -> Mapping[str, Rounded]:
     """Hides small populations and forgets that the others can be subtracted."""
     exact(patch, 3, 5)
-    patch.setattr(protection, "_audited", lambda drafts, policy, history: list(drafts))
+    patch.setattr(protection, "_audited", lambda drafts, *others: list(drafts))
     return {"monthly": Rounded(11, 1), "quarterly": Rounded(11, 1)}
 
 
 def rounds_only(patch: pytest.MonkeyPatch) -> Mapping[str, Rounded]:
     """Leaves it to rounding."""
-    patch.setattr(protection, "_audited", lambda drafts, policy, history: list(drafts))
+    patch.setattr(protection, "_audited", lambda drafts, *others: list(drafts))
     return ROUNDED
 
 

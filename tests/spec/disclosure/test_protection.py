@@ -15,7 +15,7 @@ from service.disclosure import (
     Policy,
     Published,
     Table,
-    audit,
+    mending,
     parse_policy,
     protect,
 )
@@ -191,7 +191,7 @@ FEW_MISSED = {"denominator": patients(1, 43), "numerator": patients(1, 38)}
 
 
 def test_when_the_solver_fails_nothing_is_released(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "STARTS", 0)  # nothing is found without the solver
+    monkeypatch.setattr(mending, "MOVES", 0)  # nothing is found without the solver
     monkeypatch.setattr(highspy.Highs, "run", lambda self: highspy.HighsStatus.kError)
     with pytest.raises(DisclosureError, match="nothing is released"):
         shown(FEW_MISSED)
@@ -199,7 +199,7 @@ def test_when_the_solver_fails_nothing_is_released(monkeypatch: pytest.MonkeyPat
 
 def test_nor_when_it_lies(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it proposes is believed only when it agrees with every number that is shown."""
-    monkeypatch.setattr(audit, "STARTS", 0)
+    monkeypatch.setattr(mending, "MOVES", 0)
     lie = SimpleNamespace(col_value=[7.0, 7.0])
     monkeypatch.setattr(highspy.Highs, "getSolution", lambda self: lie)
     with pytest.raises(DisclosureError, match="nothing is released"):
