@@ -22,8 +22,8 @@ def stamp(session: Session, measure: Measure | None = None) -> tuple[int, int]:
     last = select(func.max(Submission.id))
     if measure is not None:
         last = last.where(Submission.measure == measure.url)
-    changed = select(func.count()).where(col(Audit.what).not_in(_NO_CHANGE))
-    return session.exec(last).one() or 0, session.exec(changed).one()
+    changed = select(func.max(Audit.id)).where(col(Audit.what).not_in(_NO_CHANGE))
+    return session.exec(last).one() or 0, session.exec(changed).one() or 0
 
 
 def whole_board(

@@ -3,8 +3,9 @@
 A board of a large network holds hundreds of thousands of readings; its digest a few thousand.
 """
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlmodel import Session, func, select
@@ -27,18 +28,29 @@ AT_ONCE = 20_000  # reports that one request may work through: some seconds
 class Digest:
     """``board`` has the network's headline line and no site's.
 
-    ``arrived`` are site and instant of each report that counts; ``cells`` how many feeds of a
-    site and month are in which state; ``chase`` what to ask of whom. A ``pending`` one is as it
-    was before the newest changes, which are being worked in.
+    ``arrived`` are the instants of the reports that count, in the order of time like ``news``, and
+    ``last`` that of each site's last, so that a page does not look at all that ever came.
+    ``cells`` are how many feeds of a site and month are in which state, ``chase`` what to ask of
+    whom. A ``pending`` one is as it was before the newest changes, which are being worked in.
     """
 
     board: Board
     news: tuple[News, ...]
-    arrived: tuple[tuple[str, str], ...]
+    arrived: tuple[str, ...]
+    last: Mapping[str, str]
     names: Mapping[str, str]
     cells: Mapping[tuple[str, str], Counter[str]]
     chase: tuple[Feed, ...]
     pending: bool = False
+
+    def news_since(self, instant: str) -> Sequence[News]:
+        """What happened after an instant."""
+        return self.news[bisect_right(self.news, instant, key=_instant) :]
+
+    def arrived_since(self, instant: str) -> tuple[int, int]:
+        """How many reports arrived after an instant, and from how many sites."""
+        reports = len(self.arrived) - bisect_right(self.arrived, instant)
+        return reports, sum(at > instant for at in self.last.values())
 
 
 def digest_for(served: Network, session: Session, person: Person, measure: Measure) -> Digest:
@@ -101,7 +113,7 @@ def _before(served: Network, measure: Measure, viewer: Audience) -> Digest:
     if isinstance(old, Digest):
         return replace(old, pending=True)
     empty = Board(measure, (), (), (), (), frozenset())
-    return Digest(empty, (), (), {}, {}, (), pending=True)
+    return Digest(empty, (), (), {}, {}, {}, (), pending=True)
 
 
 def _about(measure: Measure, viewer: Audience) -> tuple[object, ...]:
@@ -125,17 +137,22 @@ def _digest(board: Board) -> Digest:
     feeds = list(calendar.feeds(board, today()))
     for feed in feeds:
         cells.setdefault((feed.site, calendar.month_of(feed.period)), Counter())[feed.state] += 1
-    heads = board.groups[:1]
+    heads, came = board.groups[:1], list(_arrived(board))
     return Digest(
         board=replace(
             board, groups=tuple(replace(g, sites=()) for g in heads), restatements=(), wider=()
         ),
-        news=(*news.signals(board), *news.restatements(board)),
-        arrived=tuple(_arrived(board)),
+        news=tuple(sorted((*news.signals(board), *news.restatements(board)), key=_instant)),
+        arrived=tuple(sorted(at for _, at in came)),
+        last=dict(sorted(came)),
         names={s.reporter: s.name for g in heads for s in g.sites if not s.blinded},
         cells=cells,
         chase=tuple(feed for feed in feeds if feed.state in calendar.TO_CHASE),
     )
+
+
+def _instant(each: News) -> str:
+    return each.at
 
 
 def _arrived(board: Board) -> Iterator[tuple[str, str]]:

@@ -18,7 +18,7 @@ class Grid:
 
 def since(digests: Sequence[Digest], instant: str) -> list[News]:
     """What happened after an instant: signals first, and the newest of each kind first."""
-    found = [each for digest in digests for each in digest.news if each.at > instant]
+    found = [each for digest in digests for each in digest.news_since(instant)]
     found += [told for digest in digests if (told := _received(digest, instant))]
     return sorted(found, key=lambda each: (each.is_signal, each.at), reverse=True)
 
@@ -41,12 +41,11 @@ def grid(digests: Sequence[Digest], months: int) -> Grid:
 
 
 def _received(digest: Digest, instant: str) -> News | None:
-    came = [(site, at) for site, at in digest.arrived if at > instant]
-    if not came:
+    reports, sites = digest.arrived_since(instant)
+    if not reports:
         return None
-    sites, last = {site for site, _ in came}, max(at for _, at in came)
-    told = f"{_count(len(came), 'report')} from {_count(len(sites), 'center')} arrived."
-    return News(told, digest.board.measure.id, last)
+    told = f"{_count(reports, 'report')} from {_count(sites, 'center')} arrived."
+    return News(told, digest.board.measure.id, digest.arrived[-1])
 
 
 def _count(number: int, noun: str) -> str:

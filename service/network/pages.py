@@ -52,13 +52,16 @@ def home(request: Request, served: NetworkDep, db: SessionDep, who: PersonDep) -
     def standing() -> Markup:
         return Markup(_standing(served, who, digests))
 
+    def members() -> int:
+        return len(roster_of(db).members)
+
     pending = sum(digest.pending for digest in digests)
     return page(
         "home.html",
         served.config,
         who,
         standing=standing() if pending else served.cache.get("page", ("home", *key), standing),
-        roster=roster_of(db),
+        members=served.cache.get("page", ("members", *key), members),
         since=since,
         pending=pending,
         names={measure.id: measure.name for measure in served.config.measures},
