@@ -258,14 +258,18 @@ def unresolved(
     work: Any, folder: Path, elsewhere: str = "SELECT 0::UBIGINT AS key"
 ) -> list[Finding]:
     """Count what is referred to and nowhere: neither here nor among the keys that a query gives."""
-    found = work.execute(
-        f"""
-        SELECT type, count(DISTINCT id)
+    work.execute(
+        """
+        CREATE OR REPLACE TEMP TABLE missing AS
+        SELECT type, id, key
         FROM read_parquet(?) AS nowhere ANTI JOIN read_parquet(?) AS there USING (key)
-        WHERE key NOT IN ({elsewhere})
-        GROUP BY type
         """,
         [str(folder / "nowhere-*.parquet"), str(folder / "key-*.parquet")],
+    )
+    if not work.execute("SELECT 1 FROM missing LIMIT 1").fetchone():
+        return []  # that query can be a long one
+    found = work.execute(
+        f"SELECT type, count(DISTINCT id) FROM missing WHERE key NOT IN ({elsewhere}) GROUP BY type"
     )
     return [
         Finding(Fault.UNRESOLVED_REFERENCE, type_name, count, type_name)

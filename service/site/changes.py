@@ -1,8 +1,9 @@
 """What a pull of changes changes: which patients, and which of what is nobody's own.
 
 The tables live in a workbench: ``fresh``, what arrived (its latest versions); ``gone``, what was
-deleted; ``old``, the store as it is; ``pool``, what is nobody's own in it; and ``affected``, the
-patients of whom something is different now.
+deleted; ``old``, the store as it is; ``mine``, what it holds of those of whom something may be
+different; ``pool``, what is nobody's own in it; and ``affected``, the patients of whom something is
+different now.
 """
 
 from collections.abc import Iterable, Iterator
@@ -107,8 +108,14 @@ def find_affected(work: Any, folder: Path, gone: Iterable[Key], merged: Iterable
             UNION SELECT type, id FROM fresh WHERE patient IS NOT NULL;
         CREATE OR REPLACE TEMP TABLE touched AS
             SELECT type, id FROM fresh UNION SELECT type, id FROM gone;
+        -- a first look at the keys alone: nearly all of the store is in its texts
+        CREATE OR REPLACE TEMP TABLE near AS
+            SELECT patient AS id FROM old SEMI JOIN touched USING (type, id)
+            UNION SELECT patient FROM fresh WHERE patient IS NOT NULL
+            UNION SELECT id FROM merged;
+        CREATE OR REPLACE TEMP TABLE mine AS FROM old SEMI JOIN near ON patient = near.id;
         CREATE OR REPLACE TEMP TABLE held AS
-            SELECT patient, type, id, shared, json FROM old SEMI JOIN touched USING (type, id);
+            SELECT patient, type, id, shared, json FROM mine SEMI JOIN touched USING (type, id);
         CREATE OR REPLACE TEMP TABLE changed AS
             SELECT patient, type, id
             FROM fresh ANTI JOIN (FROM held WHERE NOT shared) USING (patient, type, id, json)
@@ -130,7 +137,7 @@ def write_kept(work: Any, folder: Path) -> list[AcquiredFile]:
     work.execute(
         """
         CREATE OR REPLACE TEMP TABLE stays AS
-            SELECT type, json FROM old ANTI JOIN touched USING (type, id)
+            SELECT type, json FROM mine ANTI JOIN touched USING (type, id)
             WHERE NOT shared AND patient IN (SELECT id FROM affected)
             UNION ALL SELECT type, json FROM pool ANTI JOIN touched USING (type, id)
         """

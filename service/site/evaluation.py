@@ -6,7 +6,7 @@ to which population, as disclosure control needs it: that stays at the site.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -89,7 +89,7 @@ class Count:
     def __init__(self, evaluator: Evaluator, partings: Sequence[Parting] = ()) -> None:
         self._evaluator = evaluator
         self._partings = partings
-        self._failed = 0
+        self._failed: set[Member] = set()
         # A unit is named after its basis, so that a patient is never taken for an encounter.
         self._basis = {group.id: group.basis for group in evaluator.package.groups}
         self._members: dict[str, dict[str, set[Member]]] = {
@@ -106,6 +106,18 @@ class Count:
                 self._basis[name] = self._basis[parting.group]
                 self._members[name] = {code: set() for code in self._members[parting.group]}
                 self._untold |= set() if told else {name}
+
+        # All sets of members, in an order that is always the same.
+        populations = (of.values() for of in self._members.values())
+        self._places = [self._failed, *(place for of in populations for place in of)]
+        named = ((name, code) for name, of in self._members.items() for code in of)
+        self._numbers = {place: number for number, place in enumerate(named, 1)}
+
+    @property
+    def width(self) -> int:
+        """How many places there are to belong to: place 0 is of the patients who failed, the others
+        are the populations of all groups."""
+        return len(self._places)
 
     @property
     def partings(self) -> Sequence[Parting]:
@@ -130,14 +142,24 @@ class Count:
 
     def take(self, patient: str, outcome: Outcome) -> None:
         """Count a patient where they belong."""
+        for place, unit in self.units(outcome):
+            self.add(place, [Member(patient, unit)])
+
+    def units(self, outcome: Outcome) -> Iterator[tuple[int, str]]:
+        """The places that are not empty then, and the units in them."""
         if isinstance(outcome, int):
-            self._failed += outcome == FAILED
+            if outcome == FAILED:
+                yield 0, ""
             return
         for name, populations in outcome.items():
             basis = self._basis[name]
             for code, units in populations.items():
-                members = (Member(patient, f"{basis}/{unit}") for unit in units)
-                self._members[name][code].update(members)
+                for unit in units:
+                    yield self._numbers[name, code], f"{basis}/{unit}"
+
+    def add(self, place: int, members: Iterable[Member]) -> None:
+        """Count members in one place."""
+        self._places[place].update(members)
 
     def exact(self) -> Exact:
         package, period = self._evaluator.package, self._evaluator.period
@@ -150,7 +172,7 @@ class Count:
             for name, populations in self._members.items()
         )
         table = Table(package.url, package.version, (period.start, period.end), groups)
-        return Exact(package, period, table, self._failed)
+        return Exact(package, period, table, len(self._failed))
 
 
 def _units(populations: Mapping[str, UnitIds]) -> dict[str, list[str]]:

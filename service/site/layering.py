@@ -171,7 +171,7 @@ def _join(work: Any, folder: Path) -> None:
 def _counted(work: Any, before: Facts, divided: Divided, shared: Mapping[str, int]) -> Facts:
     """What is stored, by type and month, after what was stored before."""
     rows = work.execute(
-        "SELECT type, month, count(*) FROM old JOIN affected ON patient = affected.id "
+        "SELECT type, month, count(*) FROM mine JOIN affected ON patient = affected.id "
         "WHERE NOT shared GROUP BY ALL"
     ).fetchall()
     resources = Counter(before.resources)

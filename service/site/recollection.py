@@ -8,27 +8,31 @@ it stays at the site, readable by its owner only.
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Generic, TypeVar
 
 import msgspec
+from msgspec import Raw
 
 import service
 from service.cql.record import PatientRecord
 from service.errors import StoreError
 from service.measure.package import MeasurePackage
 from service.progress import progress
-from service.site.evaluation import NOWHERE, Count, Exact, Outcome
+from service.site.evaluation import Count, Exact
 from service.site.mapped_store import MappedStore
-from service.site.survey import Seen
+from service.site.survey import Seen, Survey
+from service.site.tally import Moves, Tally, Units, starts, together
 
 FILE = "outcomes.ndjson"
-FORMAT = 1
+FORMAT = 2
 LINES = 1000  # decoded at once
+SURVEYS = 10000  # different ones, before they are added up
 # Functions whose value depends on when they are asked: CQL's Now, Today, TimeOfDay, AgeIn.
 CLOCK = frozenset({"now", "today", "time_of_day", "calculate_age"})
 # The rooms whose code decides an outcome.
@@ -36,23 +40,25 @@ ROOMS = ("cql", "fhir", "measure", "site")
 
 
 class _Head(msgspec.Struct, frozen=True):
-    """What the outcomes of a file are of, in their order, and what the survey in it is of."""
+    """What the outcomes of a file are of, in their order, and what the survey in it is of; how many
+    places each count has."""
 
     format: int
     counts: list[str]
+    widths: list[int]
     survey: str
 
 
 class _Line(msgspec.Struct, frozen=True, array_like=True):
-    """What is kept of one patient; an outcome for each count."""
+    """What is kept of one patient: where their units belong in all counts, and a `Seen`."""
 
     patient: str
     fingerprint: int
-    outcomes: list[Outcome]
-    seen: Seen
+    units: Units
+    seen: Raw
 
 
-NO_HEAD = _Head(0, [], "")
+NO_HEAD = _Head(0, [], [], "")
 
 
 class _Mark(msgspec.Struct, frozen=True, array_like=True):
@@ -77,6 +83,7 @@ def count_again(
     head = _Head(
         FORMAT,
         [_key(count, mapping_hash) for count in counts],
+        [count.width for count in counts],
         _hash(mapping_hash, program_hash(), *(package.hash for package in packages)),
     )
     marks = mapped.fingerprints()
@@ -160,9 +167,8 @@ def _count(
     path: Path,
 ) -> None:
     """Count everybody, and keep their outcomes in the place of the last ones."""
-    slots = {key: number for number, key in enumerate(last.head.counts)}
-    places = [slots.get(key) for key in head.counts]
-    surveyed = head.survey == last.head.survey
+    again = _Again(mapped, counts, head, last.head)
+    tally, surveyed = Tally(counts), _Surveyed(mapped.survey)
     same = head == last.head
     part = path.with_name(f"{path.name}.part")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -172,39 +178,73 @@ def _count(
         for patient, mark in marks:
             line, text = last.find(patient, mark) or (None, b"")
             if patient in stale:
-                known = line if surveyed else None
-                line = _read_again(mapped, counts, places, next(records), mark, line, known)
+                line = again.read(next(records), mark, line)
                 told(1)
             elif not same:
                 assert line is not None  # or it would be stale
-                outcomes = [line.outcomes[place] for place in places if place is not None]
-                line = msgspec.structs.replace(line, outcomes=outcomes)
+                line = msgspec.structs.replace(line, units=together(again.kept(line.units)))
             assert line is not None
-            mapped.survey.add(line.seen)
-            for count, outcome in zip(counts, line.outcomes, strict=True):
-                if outcome != NOWHERE:
-                    count.take(patient, outcome)
+            surveyed.add(line.seen)
+            tally.add(patient, line.units)
             file.write(text if same and patient not in stale else _encode(line) + b"\n")
+    surveyed.settle()
+    tally.settle()
     os.replace(part, path)
 
 
-def _read_again(
-    mapped: MappedStore,
-    counts: Sequence[Count],
-    places: Sequence[int | None],
-    record: PatientRecord,
-    mark: int,
-    kept: _Line | None,
-    surveyed: _Line | None,
-) -> _Line:
-    """What is to be kept of a patient: what holds of what was kept, and the rest evaluated."""
-    seen = surveyed.seen if surveyed else mapped.survey.of(record)
-    mapped_record = mapped.mapped(record)
-    outcomes = [
-        count.outcome(mapped_record) if kept is None or place is None else kept.outcomes[place]
-        for count, place in zip(counts, places, strict=True)
-    ]
-    return _Line(record.id, mark, outcomes, seen)
+class _Again:
+    """Makes lines of one head, of what holds of the lines of another one and of what is read."""
+
+    def __init__(
+        self, mapped: MappedStore, counts: Sequence[Count], head: _Head, last: _Head
+    ) -> None:
+        self._mapped = mapped
+        self._surveyed = head.survey == last.survey
+        before = dict(zip(last.counts, starts(last.widths), strict=True))
+        now = list(zip(head.counts, starts(head.widths), counts, strict=True))
+        self._counts = [(start, count) for _, start, count in now]
+        self._new = [(start, count) for key, start, count in now if key not in before]
+        self.kept = Moves(
+            [(before[key], start, count.width) for key, start, count in now if key in before]
+        )
+
+    def read(self, record: PatientRecord, mark: int, line: _Line | None) -> _Line:
+        """What is to be kept of a patient: what holds of what was kept, and the rest evaluated."""
+        if line is not None and self._surveyed:
+            seen = line.seen
+        else:
+            seen = Raw(_encode(self._mapped.survey.of(record)))
+        held = self.kept(line.units) if line else ()
+        needed = self._new if line else self._counts
+        units = together(chain(held, _units(needed, self._mapped.mapped(record))))
+        return _Line(record.id, mark, units, seen)
+
+
+def _units(counts: Iterable[tuple[int, Count]], record: PatientRecord) -> Iterator[tuple[int, str]]:
+    """A patient's units, with the bit of each place, of counts that begin at some place."""
+    for start, count in counts:
+        for place, unit in count.units(count.outcome(record)):
+            yield 1 << start + place, unit
+
+
+class _Surveyed:
+    """Adds up what was seen of patients; many have the same."""
+
+    def __init__(self, survey: Survey) -> None:
+        self._survey = survey
+        self._times: Counter[bytes] = Counter()
+
+    def add(self, seen: Raw) -> None:
+        """Take up what was seen of one patient."""
+        self._times[bytes(seen)] += 1
+        if len(self._times) >= SURVEYS:
+            self.settle()
+
+    def settle(self) -> None:
+        """Give the survey all that was added."""
+        for text, times in self._times.items():
+            self._survey.add(_seen.decode(text), times)
+        self._times.clear()
 
 
 def _key(count: Count, mapping_hash: str) -> str:
@@ -242,6 +282,7 @@ def _hash(*told: str) -> str:
 
 
 _head = msgspec.json.Decoder(_Head)
+_seen = msgspec.json.Decoder(Seen)
 _mark_decoder = msgspec.json.Decoder(_Mark)
 _line_decoder = msgspec.json.Decoder(_Line)
 _encode = msgspec.json.Encoder().encode

@@ -81,12 +81,12 @@ class Survey:
             [(lookup, month, count) for (lookup, month), count in months.items()],
         )
 
-    def add(self, seen: Seen) -> None:
-        """Count what was seen."""
+    def add(self, seen: Seen, times: int = 1) -> None:
+        """Count what was seen, so many times."""
         for code, measures, count in seen.codes:
-            self._codes[LocalCode(*code), tuple(measures)] += count
+            self._codes[LocalCode(*code), tuple(measures)] += count * times
         for lookup, month, count in seen.months:
-            self._months[lookup][month] += count
+            self._months[lookup][month] += count * times
 
     @property
     def unmapped(self) -> Counter[LocalCode]:

@@ -132,6 +132,12 @@ def test_other_strata_are_evaluated_for_everybody(site: Site) -> None:
         assert site.count(sex=sex) == []
 
 
+def test_a_period_that_is_released_no_more_costs_nothing(site: Site) -> None:
+    site.count(last="2026-02")
+    assert site.count(last="2026-01") == []
+    assert site.count(last="2026-01") == []
+
+
 def test_another_mapping_or_program_holds_for_everybody(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
