@@ -48,6 +48,7 @@
 
     [tighten]                           # optional: stricter than the policy, never laxer
     threshold = 20                      # or rounding, candidates, k_delta, max_share, zeros
+    strata = ["sex"]                    # of the policy's stratifiers these alone; []: none
 
 Relative paths are relative to the file. A key that is not known is an error.
 """

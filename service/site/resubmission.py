@@ -80,7 +80,7 @@ def _told_before(
     counted: Sequence[Remembered],
     latest: Remembered,
 ) -> Decision:
-    differing = _differing(counted[-1].published.members, members)
+    differing = _differing(_told_last(counted), members)
     few = differing < policy.k_delta
     if latest.withdrawn and few:
         return Decision(Saying.AGAIN, latest, Held.WITHDRAWN)
@@ -96,6 +96,13 @@ def _told_before(
     if same_cells and _only_the_calendar(latest, completeness):
         return Decision(Saying.KEPT, latest, Held.FEW_CHANGED)
     return Decision(Saying.AGAIN, latest, Held.FEW_CHANGED)
+
+
+def _told_last(counted: Sequence[Remembered]) -> Members:
+    """Whom the newest release counted, and each stratum that it no longer told when it last was."""
+    every = (each.published.members for each in counted)
+    strata = {name: marks for of in every for name, marks in of.items() if stratum_name(name[0])}
+    return strata | dict(counted[-1].published.members)
 
 
 def _differing(before: Members, after: Members) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,14 +15,15 @@ from service.cql.record import PatientRecord
 from service.disclosure import Policy, parse_policy
 from service.errors import ConfigError
 from service.gateway.catalogue import Catalogue
-from service.measure.completeness import COMPLETE
+from service.measure.completeness import COMPLETE, Completeness, Reason, Verdict
 from service.measure.package import MeasurePackage
 from service.measure.summary import Absent, SummaryGroup, parse
 from service.site.cataloguing import catalogue_of
 from service.site.config import SiteConfig
+from service.site.database import open_database
 from service.site.evaluation import evaluate
-from service.site.history import Remembered
-from service.site.protect import Outcome, Release, Result, protect
+from service.site.history import History, Remembered
+from service.site.protect import Outcome, Release, Result, protect, withdrawal
 from service.site.resubmission import Held
 from tests.properties.attacker import PARTS, Attacker, Rounded
 from tests.releases import origin
@@ -85,12 +87,13 @@ def told(
     under: Policy,
     history: Sequence[Remembered] = (),
     package: MeasurePackage | None = None,
+    completeness: Completeness = COMPLETE,
 ) -> Outcome:
     """What becomes of the measure's result, from records to bytes."""
     as_of = datetime(2027, 6, 1, tzinfo=UTC)
     zone = ZoneInfo("UTC")
     (exact,) = evaluate(records, [package or measure()], under, zone, as_of)
-    result = Result(exact.package, exact.table, COMPLETE)
+    result = Result(exact.package, exact.table, completeness)
     (outcome,) = protect([result], origin(policy=under), history)
     return outcome
 
@@ -169,15 +172,31 @@ def renamed(record: PatientRecord) -> PatientRecord:
 def test_who_moves_from_one_stratum_to_another_is_a_change_of_few() -> None:
     listed = policy("female", "male")
     first = released(everybody(), listed)
-    moved = [
-        PatientRecord(each.id, next(people("female", 1, 0)).resources)
-        if each.id in ("male-1", "male-2")
-        else each
-        for each in everybody()
-    ]
-    outcome = told(moved, listed, [first.memory])
+    outcome = told(moved(), listed, [first.memory])
     assert outcome.held is Held.FEW_CHANGED
     assert outcome.release is not None and outcome.release.body == first.body
+
+
+def test_it_is_one_too_where_strata_were_not_told_for_a_while() -> None:
+    """By one policy and the next but one a reader would see what two patients did."""
+    listed = policy("female", "male")
+    first = released(everybody(), listed)
+    second = released(everybody(), policy(), [first.memory])
+    assert list(groups(second)) == ["g"]
+    outcome = told(moved(), listed, [first.memory, second.memory])
+    assert outcome.held is Held.FEW_CHANGED
+    assert outcome.release is not None and outcome.release.body == second.body
+    third = released(everybody(), listed, [first.memory, second.memory])
+    assert groups(third) == groups(first)
+
+
+def moved() -> list[PatientRecord]:
+    """Everybody, but two who were in one stratum are in the other."""
+    female = next(people("female", 1, 0)).resources
+    return [
+        PatientRecord(each.id, female) if each.id in ("male-1", "male-2") else each
+        for each in everybody()
+    ]
 
 
 def test_the_same_is_told_again_to_the_byte() -> None:
@@ -185,6 +204,47 @@ def test_the_same_is_told_again_to_the_byte() -> None:
     first = released(everybody(), listed)
     again = released(everybody(), listed, [first.memory])
     assert (again.key, again.body) == (first.key, first.body)
+
+
+def test_strata_without_counts_are_in_error_with_their_totals() -> None:
+    failed = Completeness(Verdict.NOT_COMPUTABLE, frozenset({Reason.TYPE_REFUSED}))
+    listed = policy("female", "male")
+    release = told(everybody(), listed, completeness=failed).release
+    assert release is not None
+    assert list(groups(release)) == ["g", "g/sex/female", "g/sex/male"]
+    assert {state for group in groups(release).values() for state in states(group)} == {
+        Absent.NOT_COMPUTABLE
+    }
+
+
+def test_strata_are_taken_back_with_their_totals() -> None:
+    first = released(everybody(), policy("female", "male"))
+    taken_back = withdrawal(first.memory, "2026-12")
+    assert list(groups(taken_back)) == list(groups(first))
+    assert {state for group in groups(taken_back).values() for state in states(group)} == {
+        Absent.NOT_COMPUTABLE
+    }
+
+
+def states(group: SummaryGroup) -> set[object]:
+    return {group.eligible, *group.populations.values()}
+
+
+def test_history_keeps_strata_and_who_is_in_none(tmp_path: Path) -> None:
+    listed = policy("female", "male")
+    first = released(everybody(), listed)
+    history = History(open_database(tmp_path))
+    history.append(first.memory)
+    (kept,) = history.all()
+    assert kept == first.memory
+    assert {name for name, _ in kept.published.members} == {
+        "g",
+        "g/sex/female",
+        "g/sex/male",
+        "g/sex/",
+    }
+    again = released(everybody(), listed, [kept])
+    assert again.body == first.body
 
 
 def test_a_site_can_tell_fewer_strata_and_no_others() -> None:
