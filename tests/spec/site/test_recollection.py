@@ -66,6 +66,7 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.config = write_site(folder)
+        self.counted: Sequence[Exact] = ()
         self.fill(CHART)
 
     def fill(self, chart: Sequence[dict[str, Any]]) -> None:
@@ -77,9 +78,11 @@ class Site:
         releases = policy(last, sex)
         spied = Spied(open_store(self.config.data_dir), NO_MAPPING, needs)
         counts = counts_of(PACKAGES, releases, UTC, AS_OF)
-        found = count_again(spied, PACKAGES, counts, mapping, self.config.data_dir)
+        self.counted = count_again(spied, PACKAGES, counts, mapping, self.config.data_dir)
         fresh = MappedStore(open_store(self.config.data_dir), NO_MAPPING, needs)
-        assert told(found) == told(evaluate(fresh.patients(), PACKAGES, releases, UTC, AS_OF))
+        assert told(self.counted) == told(
+            evaluate(fresh.patients(), PACKAGES, releases, UTC, AS_OF)
+        )
         for need in needs:
             assert spied.survey.findings(need) == fresh.survey.findings(need)
             assert spied.survey.gaps(need, ["2026-02"]) == fresh.survey.gaps(need, ["2026-02"])
@@ -154,6 +157,17 @@ def test_a_damaged_file_costs_time_and_nothing_else(site: Site, keep: int) -> No
     path.write_bytes(path.read_bytes()[:keep])
     assert site.count()
     assert site.count() == []
+
+
+def test_a_patient_whose_result_is_not_defined_stays_one(site: Site) -> None:
+    odd = surgical("canary-zoe", ("drink", "eat", "mobilise"))
+    for one in odd:
+        if one["resourceType"] == "Procedure":
+            one["performedPeriod"] = {"start": "soon", "end": "later"}
+    site.fill([*CHART, *odd])
+    assert site.count() == [*EVERYBODY, "canary-zoe"]
+    assert site.count() == []
+    assert sum(one.failed for one in site.counted) > 0
 
 
 def test_what_is_kept_is_its_owners_alone(site: Site) -> None:
