@@ -168,6 +168,8 @@ def _shows_pages(demo: Demo) -> None:
         assert f"/measures/{measure}" in home
         for site in demo.sites:
             assert site.center.title in page
+        strata = "All three, by sex" in page and "Run chart, Recovery Network, Women" in page
+        assert strata is (measure == "dreaming")
 
 
 def _is_provisional_without_a_row(site: SiteFolder, demo: Demo) -> None:
