@@ -23,7 +23,7 @@ from service.site.keys import site_keys
 from tests.faults.receiver import Receiver, run_receiver
 from tests.faults.test_push import network_config
 from tests.gateways import Engine
-from tests.releases import READMISSION
+from tests.releases import MEASURES, READMISSION
 
 STAFF = "staff@example.org"
 
@@ -187,3 +187,29 @@ def test_the_gateway_s_command_shows_what_it_presents_asks_and_says_what_to_do(
     assert "read them these words by telephone" in first.output
     decide(stranger)
     assert run("y\n").exit_code == 0
+
+
+SITE_TOML = """
+site = "north"
+measures = ["{measure}"]
+policy_file = "policy.toml"
+data_dir = "engine"
+spool = "spool"
+[fhir]
+base_url = "https://ehr.example.org/fhir"
+client_id = "weir"
+key_file = "ehr.pem"
+"""
+
+
+def test_the_engine_s_command_leaves_its_request_for_the_gateway(engine: Engine) -> None:
+    """It reaches no network itself, and prints the words on its own."""
+    path = engine.folder / "site.toml"
+    path.write_text(SITE_TOML.format(measure=MEASURES / "readmission"))
+    command = ["site", "enrol", "--config", str(path), "--name", "North Hospital"]
+    told = CliRunner().invoke(app, command)
+    assert told.exit_code == 3 and "weir gateway enrol" in told.output
+    first, ledger = asked(engine.config)
+    assert first.request.jwk.words in told.output
+    assert (first.request.name, first.request.measures) == ("North Hospital", (READMISSION,))
+    assert (ledger.request.name, ledger.request.use) == ("North Hospital", "ledger")
