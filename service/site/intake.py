@@ -16,7 +16,7 @@ from service.fhir.compartment import SHARED, resource_types
 from service.fhir.outcome import issues
 from service.fhir.reference import parse_reference
 from service.site.plan import AcquisitionPlan
-from service.site.shape import Meta, Shape, shape_of
+from service.site.shape import Shape, shape_of
 from service.site.verdict import Fault
 
 LONGEST = 4 * 2**20  # bytes of a record as kept
@@ -153,7 +153,9 @@ class Intake:
         updated = ""
         if (meta := record.meta) is not None:
             updated = meta.lastUpdated if _matches_instant(meta.lastUpdated) else ""
-            record.meta = Meta(meta.profile) if meta.profile else None
+            meta.lastUpdated = ""
+            if not meta.profile:
+                record.meta = None
         month = ""
         for name in shape.dates:
             if found := _find_month(getattr(record, name)):

@@ -63,14 +63,16 @@ DATES = (
 )
 
 
-class Meta(msgspec.Struct, omit_defaults=True):
+class Meta(msgspec.Struct, omit_defaults=True, gc=False):
     """What is read of Resource.meta; ``lastUpdated`` is taken off before it is kept."""
+
+    # Like all that is read of a record it is part of no cycle, and nothing the collector need see.
 
     profile: list[str] = []
     lastUpdated: str = ""
 
 
-class Link(msgspec.Struct):
+class Link(msgspec.Struct, gc=False):
     """A Reference to the patient; what stands beside it, as a name, is not kept."""
 
     reference: str = ""
@@ -118,7 +120,7 @@ def shape_of(type_name: str, elements: frozenset[str]) -> Shape:
     if plain:
         fields[path[0]] = (Link | None, None)
     struct = msgspec.defstruct(
-        type_name, [(name, *field) for name, field in fields.items()], omit_defaults=True
+        type_name, [(name, *field) for name, field in fields.items()], omit_defaults=True, gc=False
     )
     dates = tuple(name for name in date_names(type_name) if name in names)
     decoder = msgspec.json.Decoder(struct)
