@@ -78,6 +78,7 @@ def show(policy: PolicyFile) -> None:
         of_profile = getattr(profile, name)
         table.add_row(name, str(getattr(found, name)), str(of_profile))
     table.add_row("zeros", found.zeros, profile.zeros)
+    table.add_row("persons who approve each release", str(found.approvals), "0")
     table.add_row("expires", _day(found.expires), "")
     table.add_row("all networks are one reader", "yes" if found.one_reader else "no", "yes")
     console.print(table)

@@ -114,6 +114,7 @@ class Policy(Closed):
     legal_basis: Text
     profile: str = "default"
     recipients: tuple[Text, ...] = Field((), strict=False)  # addresses; none: as site.toml says
+    approvals: int = Field(0, ge=0, le=2)  # persons who approve each release, at least
     expires: date | None = None
     threshold: int = Field(ge=1, le=1000)  # distinct patients
     rounding: int = Field(ge=1, le=100)

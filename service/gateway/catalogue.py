@@ -9,7 +9,7 @@ that the policy lists.
 import re
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.errors import ConfigError
 from service.measure.period import Period
@@ -52,6 +52,7 @@ class Catalogue(_Closed):
     timezone: Zone
     policies: tuple[Sha256, ...]
     recipients: tuple[str, ...] = ()  # addresses that the policy allows; none: any
+    approvals: int = Field(0, ge=0, le=2)  # persons who approve each report, at least
     measures: tuple[ListedMeasure, ...]
 
     def lists(self, summary: Summary) -> bool:

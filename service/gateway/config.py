@@ -124,6 +124,16 @@ def enough_approvers(approval: ApprovalConfig, approvers: tuple[Approver, ...]) 
         raise ValueError("approval.persons needs as many [[approver]] tables with distinct names")
 
 
+def enough_persons(wanted: int, approval: ApprovalConfig) -> None:
+    """Raises ConfigError when fewer persons approve than the policy demands."""
+    if approval.persons < wanted:
+        raise ConfigError(
+            "the policy demands more approvals than the gateway asks for",
+            where="[approval] persons",
+            todo=f"Set it to {wanted}, and name so many approvers",
+        )
+
+
 def load_gateway_config(path: Path) -> GatewayConfig:
     """Read gateway.toml. Raises ConfigError that names every key that is wrong."""
     return read_settings(path, _GatewayFile, SECTIONS)

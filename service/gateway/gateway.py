@@ -16,7 +16,7 @@ from service.errors import ConfigError, StoreError
 from service.gateway.admission import Gate
 from service.gateway.archive import Archive
 from service.gateway.catalogue import read_catalogue
-from service.gateway.config import GatewayConfig, public_keys
+from service.gateway.config import GatewayConfig, enough_persons, public_keys
 from service.gateway.consignment import Consignment, Consignments
 from service.gateway.destination import Parcel
 from service.gateway.keys import adopt, ledger_key, next_ledger_key, public_x
@@ -258,6 +258,7 @@ def _gate(config: GatewayConfig) -> Gate:
     if url and catalogue.recipients and url not in catalogue.recipients:
         todo = f"It may be sent to {', '.join(catalogue.recipients)}"
         raise ConfigError("the policy is not for this network", where=url, todo=todo)
+    enough_persons(catalogue.approvals, config.approval)
     return Gate(config.site, keys, catalogue)
 
 

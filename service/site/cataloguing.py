@@ -21,6 +21,7 @@ def catalogue_of(
         timezone=config.timezone,
         policies=(policy.hash,),
         recipients=tuple(policy.recipients),
+        approvals=policy.approvals,
         measures=tuple(_listed(package, policy) for package in packages),
     )
 

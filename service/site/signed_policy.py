@@ -13,7 +13,7 @@ from typing import Any
 from service.disclosure import Policy, parse_policy
 from service.errors import ConfigError, RefusedError
 from service.fhir import signature
-from service.gateway.config import public_keys
+from service.gateway.config import enough_persons, public_keys
 from service.site.config import SiteConfig
 
 
@@ -21,7 +21,8 @@ def site_policy(config: SiteConfig) -> Policy:
     """The policy that a site's configuration names, tightened as it says.
 
     Raises ConfigError when it is missing, not signed by the policy key, expired, for another
-    address than the network's, or cannot be understood whole.
+    address than the network's, asks for more approvals than the gateway does, or cannot be
+    understood whole.
     """
     if config.policy_key is None:
         raise ConfigError(
@@ -38,6 +39,8 @@ def site_policy(config: SiteConfig) -> Policy:
             where=url,
             todo=f"It may be sent to {', '.join(policy.recipients)}",
         )
+    if config.network:  # engine and gateway are one program, without a catalogue
+        enough_persons(policy.approvals, config.approval)
     return policy.tightened(**_stricter(config))
 
 

@@ -13,6 +13,7 @@ import service
 from service.cli import app
 from service.disclosure import ELIGIBLE
 from service.errors import ConfigError, StoreError
+from service.gateway.config import ApprovalConfig
 from service.gateway.gateway import open_gateway
 from service.gateway.row import Reason, Void
 from service.gateway.sending import LedgerBehindError
@@ -21,7 +22,7 @@ from service.measure.summary import parse
 from service.network.heads import accept_new
 from service.site.keys import site_keys
 from tests.faults.receiver import Receiver
-from tests.gateways import Engine
+from tests.gateways import Engine, approver
 from tests.releases import READMISSION, package, release
 
 
@@ -172,6 +173,22 @@ def test_a_policy_for_another_network_stops_the_gateway(engine: Engine) -> None:
     engine.catalogue = path
     with pytest.raises(ConfigError, match="not for this network"):
         engine.deliver()
+
+
+def test_a_gateway_cannot_ask_for_fewer_approvals_than_the_policy(engine: Engine) -> None:
+    path = _catalogue(engine.folder)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"approvals": 2}))
+    engine.catalogue = path
+    people = tuple(approver(engine.folder, name)[0] for name in ("lead", "officer"))
+    engine.approver = people
+    for persons in (0, 1):
+        engine.approval = ApprovalConfig(persons=persons)
+        with pytest.raises(ConfigError, match="more approvals"):
+            engine.deliver()
+    engine.approval = ApprovalConfig(persons=2)
+    engine.leave()
+    engine.deliver()
+    assert [each.fate for each in engine.answers()] == [Fate.HELD]
 
 
 def test_bytes_that_changed_after_they_were_taken_do_not_leave(

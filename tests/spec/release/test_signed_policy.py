@@ -121,6 +121,12 @@ def test_a_policy_for_another_network_releases_nothing(folder: Folder) -> None:
     assert folder.policy().recipients
 
 
+def test_a_policy_that_demands_approvals_releases_nothing_without_them(folder: Folder) -> None:
+    folder.write("approvals = 1")
+    with pytest.raises(ConfigError, match="more approvals"):
+        folder.policy()
+
+
 def test_a_site_can_be_stricter_and_not_laxer(folder: Folder) -> None:
     folder.write("threshold = 15", site="[tighten]\nthreshold = 11\nk_delta = 30\nzeros = 'hide'")
     policy = folder.policy()
