@@ -1,6 +1,7 @@
 """A gateway for tests: the engine's side of it, with real keys and real releases."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -31,6 +32,7 @@ class Engine:
     approver: tuple[Approver, ...] = ()
     catalogue: Path | None = None
     receipt_keys: Path | None = None
+    tls: Mapping[str, Path] = field(default_factory=dict)  # of the gateway's [network]
     left: int = 0
     keys: SiteKeys = field(init=False)
 
@@ -47,7 +49,9 @@ class Engine:
             spool=self.folder / "spool",
             reports_key=self.folder / "reports.jwk.json",
             catalogue=self.catalogue,
-            network=NetworkConfig.model_validate({**line, "receipt_keys": self.receipt_keys}),
+            network=NetworkConfig.model_validate(
+                {**line, **self.tls, "receipt_keys": self.receipt_keys}
+            ),
             approval=self.approval,
             approver=self.approver,
         )

@@ -78,8 +78,8 @@ async def _nowhere(message: Scope) -> None:
 
 
 @contextmanager
-def run_receiver(config: NetworkConfig) -> Iterator[Receiver]:
-    """Serve from a thread on 127.0.0.1."""
+def run_receiver(config: NetworkConfig, **tls: Any) -> Iterator[Receiver]:
+    """Serve from a thread on 127.0.0.1; over TLS as ``localhost`` with uvicorn's ssl settings."""
     receiver = Receiver(create_app(config), open_database(config.database))
     server = uvicorn.Server(
         uvicorn.Config(
@@ -89,6 +89,7 @@ def run_receiver(config: NetworkConfig) -> Iterator[Receiver]:
             log_config=None,
             log_level="critical",
             timeout_keep_alive=600,  # seconds: no connection is closed under a client that was slow
+            **tls,
         )
     )
     thread = threading.Thread(target=server.run, daemon=True)
@@ -96,7 +97,7 @@ def run_receiver(config: NetworkConfig) -> Iterator[Receiver]:
     while not server.started:
         thread.join(0.02)
     port = server.servers[0].sockets[0].getsockname()[1]
-    receiver.url = f"http://127.0.0.1:{port}"
+    receiver.url = f"https://localhost:{port}" if tls else f"http://127.0.0.1:{port}"
     try:
         yield receiver
     finally:
