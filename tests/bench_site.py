@@ -66,8 +66,7 @@ Memory: the largest process has {{peak}} MB after {STORED:,} patients, {{small}}
 
 A full run (store and evaluate everybody) of {REFRESHED:,} patients, the DrEaMing measure in twelve
 months, and the nightly run after it in which {CHANGED:.1%} of them have a new record and a changed
-one. The pull itself and what comes after evaluation are not in it. A measure whose logic asks what
-time it is (CQL's Now), as that of readmission does, is evaluated for everybody in every run.
+one. The pull itself and what comes after evaluation are not in it.
 
 {{refreshing}}
 

@@ -18,7 +18,7 @@ from service.measure.evaluator import Evaluator
 from service.measure.package import MeasurePackage
 from service.measure.period import Period
 from service.measure.result import UnitIds
-from service.site.judging import is_over
+from service.site.judging import asked_at, is_over
 from service.site.stratifying import Parting, partings_of
 
 # Where one patient belongs: group -> population -> units; or nowhere, or nothing is defined.
@@ -64,7 +64,7 @@ def counts_of(
 ) -> list[Count]:
     """A count of nobody yet for every result that `evaluate` gives; raises the same."""
     return [
-        Count(Evaluator(package, period, zone, as_of), partings)
+        Count(Evaluator(package, period, zone, asked_at(package, period, zone, as_of)), partings)
         for package in packages
         for partings in [partings_of(package, policy)]
         for period in _released(package, policy)

@@ -69,8 +69,21 @@ def is_over(
 ) -> bool:
     """Whether nothing of the period, of its follow-up or of the days for late records lies after
     ``as_of``."""
+    return _followed_up(package, period, zone) + timedelta(days=late_days) < as_of
+
+
+def asked_at(package: MeasurePackage, period: Period, zone: ZoneInfo, as_of: datetime) -> datetime:
+    """What CQL's Now says of a period that is over, with data that were current at ``as_of``.
+
+    A day after the follow-up at the latest, when it is over by the clocks of all time zones: what
+    is released of a period does not change because time goes by.
+    """
+    return min(as_of, _followed_up(package, period, zone) + timedelta(days=1))
+
+
+def _followed_up(package: MeasurePackage, period: Period, zone: ZoneInfo) -> datetime:
     _, last = period.moments(zone)
-    return last + package.follow_up + timedelta(days=late_days) < as_of
+    return last + package.follow_up
 
 
 def looking_back(package: MeasurePackage, period: Period) -> Period:

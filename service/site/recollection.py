@@ -1,9 +1,9 @@
 """Outcomes that are kept from run to run, so that only what changed is evaluated again.
 
 An outcome holds while what is stored of the patient (their fingerprint) and all that decides it is
-the same: package, period, time zone, mapping, the strata that are told, this program and, where the
-logic asks what time it is, the EHR's clock. The file has a line for each patient, in order of id;
-it stays at the site, readable by its owner only.
+the same: package, period, time zone, what CQL's Now says, mapping, the strata that are told and this
+program. The file has a line for each patient, in order of id; it stays at the site, readable by its
+owner only.
 """
 
 import hashlib
@@ -33,8 +33,6 @@ FILE = "outcomes.ndjson"
 FORMAT = 2
 LINES = 1000  # decoded at once
 SURVEYS = 10000  # different ones, before they are added up
-# Functions whose value depends on when they are asked: CQL's Now, Today, TimeOfDay, AgeIn.
-CLOCK = frozenset({"now", "today", "time_of_day", "calculate_age"})
 # The rooms whose code decides an outcome.
 ROOMS = ("cql", "fhir", "measure", "site")
 
@@ -250,19 +248,9 @@ class _Surveyed:
 def _key(count: Count, mapping_hash: str) -> str:
     """A hash of all that decides an outcome, but for the patient."""
     evaluator = count.evaluator
-    clock = str(evaluator.now) if asks_the_time(count) else ""
-    told = (evaluator.package.hash, str(evaluator.period), evaluator.zone.key, mapping_hash, clock)
+    times = (str(evaluator.period), evaluator.zone.key, str(evaluator.now))
     strata = (name for parting in count.partings for name in parting.names)
-    return _hash(*told, program_hash(), *strata)
-
-
-def asks_the_time(count: Count) -> bool:
-    """Whether the measure's logic asks what time it is."""
-    return any(
-        getattr(value, "__name__", "") in CLOCK
-        for logic in count.evaluator.package.logics
-        for value in logic.program.names.values()
-    )
+    return _hash(evaluator.package.hash, *times, mapping_hash, program_hash(), *strata)
 
 
 @cache

@@ -2,15 +2,13 @@
 
 import stat
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.cql.operators import clinical
-from service.cql.operators import date_and_time as clock
 from service.disclosure import Policy, parse_policy
 from service.measure.package import load_package
 from service.site import recollection
@@ -18,7 +16,7 @@ from service.site.evaluation import Exact, counts_of, evaluate
 from service.site.mapped_store import MappedStore
 from service.site.mapping import NO_MAPPING
 from service.site.needs import needs_of
-from service.site.recollection import FILE, asks_the_time, count_again
+from service.site.recollection import FILE, count_again
 from service.site.store import open_store
 from tests.spec.site_api.conftest import MEASURES, write_site
 from tests.spec.site_api.hospital import CHART, event, fill_store, surgical
@@ -72,16 +70,18 @@ class Site:
     def fill(self, chart: Sequence[dict[str, Any]]) -> None:
         fill_store(self.config, chart)
 
-    def count(self, mapping: str = "none", last: str = "2026-01", sex: str = "") -> list[str]:
+    def count(
+        self, mapping: str = "none", last: str = "2026-01", sex: str = "", as_of: datetime = AS_OF
+    ) -> list[str]:
         """Count with what is kept, compare with a count of everybody, tell who was read."""
         needs = [needs_of(one) for one in PACKAGES]
         releases = policy(last, sex)
         spied = Spied(open_store(self.config.data_dir), NO_MAPPING, needs)
-        counts = counts_of(PACKAGES, releases, UTC, AS_OF)
+        counts = counts_of(PACKAGES, releases, UTC, as_of)
         self.counted = count_again(spied, PACKAGES, counts, mapping, self.config.data_dir)
         fresh = MappedStore(open_store(self.config.data_dir), NO_MAPPING, needs)
         assert told(self.counted) == told(
-            evaluate(fresh.patients(), PACKAGES, releases, UTC, AS_OF)
+            evaluate(fresh.patients(), PACKAGES, releases, UTC, as_of)
         )
         for need in needs:
             assert spied.survey.findings(need) == fresh.survey.findings(need)
@@ -175,11 +175,16 @@ def test_what_is_kept_is_its_owners_alone(site: Site) -> None:
     assert stat.S_IMODE((site.config.data_dir / FILE).stat().st_mode) == 0o600
 
 
-def test_logic_that_asks_the_time_is_known() -> None:
-    """Readmission asks whether thirty days have passed; it is counted anew at another time."""
-    dreaming, readmission = counts_of(PACKAGES, policy(), UTC, AS_OF)
-    assert (asks_the_time(dreaming), asks_the_time(readmission)) == (False, True)
-    # The functions by which it would ask are there under these names.
-    assert {clinical.calculate_age.__name__} | {
-        one.__name__ for one in (clock.now, clock.today, clock.time_of_day)
-    } == recollection.CLOCK
+def test_a_later_pull_finds_what_was_found_when_the_period_was_followed_up(site: Site) -> None:
+    """Readmission asks whether thirty days have passed since a discharge in January."""
+    assert any("Now()" in text.read_text() for text in (MEASURES / "readmission").rglob("*.cql"))
+    assert site.count() == EVERYBODY
+    assert site.count(as_of=AS_OF + timedelta(days=100)) == []
+
+
+def test_on_the_first_day_it_is_not_over_by_every_clock(site: Site) -> None:
+    followed_up = datetime.fromisoformat("2026-03-03T00:00:00+00:00")
+    assert site.count(as_of=followed_up) == EVERYBODY
+    assert site.count(as_of=followed_up + timedelta(hours=23)) == EVERYBODY
+    assert site.count(as_of=followed_up + timedelta(hours=24)) == EVERYBODY
+    assert site.count(as_of=followed_up + timedelta(hours=25)) == []
