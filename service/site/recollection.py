@@ -1,9 +1,9 @@
 """Outcomes that are kept from run to run, so that only what changed is evaluated again.
 
 An outcome holds while what is stored of the patient (their fingerprint) and all that decides it is
-the same: package, period, time zone, what CQL's Now says, mapping, the strata that are told and this
-program. The file has a line for each patient, in order of id; it stays at the site, readable by its
-owner only.
+the same: package, period, time zone, what CQL's Now says, mapping, the strata that are told, and
+this program. The file has a line for each patient, in order of id; it stays at the site, readable
+by its owner only.
 """
 
 import hashlib
