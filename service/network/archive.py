@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Row, Select
-from sqlmodel import Session, col, func, select
+from sqlalchemy import ColumnElement, Row, Select
+from sqlalchemy.orm import aliased
+from sqlmodel import Session, col, exists, func, select
 
 from service.measure.completeness import Completeness, Reason, Verdict
 from service.measure.period import Period
@@ -83,16 +84,28 @@ def submission_of(session: Session, receipt: str) -> Submission | None:
     return session.exec(select(Submission).where(Submission.receipt == receipt)).first()
 
 
-def newest(measure: str | None, site: str | None) -> Select[Any]:
-    """A query for the reports that count now, of a measure, of a site or of all, by arrival."""
-    last = select(func.max(Submission.id)).group_by(
-        Submission.site, Submission.measure, Submission.period
+def newest(*about: ColumnElement[bool]) -> Select[Any]:
+    """A query for the reports that count now and of which all this holds, by arrival.
+
+    What replaced a report is looked up in an index, one by one: a page of many takes no longer.
+    """
+    later = aliased(Submission)
+    replaced = exists().where(
+        col(later.measure) == Submission.measure,
+        col(later.site) == Submission.site,
+        col(later.period) == Submission.period,
+        col(later.revision) == Submission.revision + 1,
     )
-    if measure is not None:
-        last = last.where(Submission.measure == measure)
-    if site is not None:
-        last = last.where(Submission.site == site)
-    return select(Submission).where(col(Submission.id).in_(last)).order_by(col(Submission.id))
+    return select(Submission).where(~replaced, *about).order_by(col(Submission.id))
+
+
+def how_many(session: Session, *about: ColumnElement[bool]) -> int:
+    """How many reports count now: each has one first version, so later ones need no look.
+
+    ``about`` says whose they are and of what, which no later version changes.
+    """
+    first = select(func.count()).select_from(Submission).where(Submission.revision == 1, *about)
+    return int(session.execute(first).scalar_one())
 
 
 def _until(query: Any, as_of: str | None) -> Any:

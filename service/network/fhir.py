@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
+from sqlalchemy import ColumnElement
 from sqlmodel import col, func, select
 from starlette.concurrency import run_in_threadpool
 
@@ -153,12 +154,19 @@ def search(
         raise RequestError(400, "not-supported", "a search parameter is not known", todo=todo)
     site = reporter if reporter_identifier is None else _site_of(reporter_identifier)
     url, _, version = (measure or "").partition("|")
-    query = archive.newest(url or None, site)
+    about: list[ColumnElement[bool]] = []
+    if not who.sees_all:
+        about.append(col(Submission.site).in_(who.sites))
+    if url:
+        about.append(col(Submission.measure) == url)
+    if site is not None:
+        about.append(col(Submission.site) == site)
+    query = archive.newest(*about)
     if version:
         query = query.where(col(Submission.measure_version) == version)
-    if not who.sees_all:
-        query = query.where(col(Submission.site).in_(who.sites))
-    total = db.execute(select(func.count()).select_from(query.subquery())).scalar_one()
+        total = db.execute(select(func.count()).select_from(query.subquery())).scalar_one()
+    else:
+        total = archive.how_many(db, *about)
     page = db.execute(query.limit(count).offset(offset)).scalars().all()
     return FhirResponse(_searchset(request, page, total, count, offset))
 
