@@ -1,7 +1,7 @@
 """A hospital full of canaries, and a search for them in everything that is not the store.
 
-Every string, identifier and date of its records is unique, and of every FHIR type there is a
-record in which every element that can hold one has one.
+Every string, identifier and date of its records is unique. Of every FHIR type there are records
+in which every element that can hold one has one, and every type that a choice offers.
 """
 
 import base64
@@ -15,20 +15,23 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import uvicorn
 
-ELEMENTS = json.loads(
-    (Path(__file__).parents[2] / "service" / "fhir" / "r4_elements.json").read_text()
-)
+from service.cql.model import json_names
+from service.cql.types import ListType, NamedType, Type
+from service.fhir.compartment import SHARED, patient_link
+from service.fhir.compartment import resource_types as types_of_the_model
+from service.fhir.model import qualified, r4
+
 DATES = {"date", "dateTime", "instant", "time"}
 TEXTS = {
     *("string", "code", "id", "uri", "url", "canonical", "oid", "uuid", "markdown"),
     *("base64Binary", "xhtml"),
 }
-DEPTH = 3
+APART = {"contained", "extension", "modifierExtension", "meta", "text", "id", "resourceType"}
+ABSTRACT = {"Resource", "DomainResource"}
 SHAPE = re.compile(rb"zq[0-9a-f]{18}|18\d\d-\d\d-\d\d")
 
 
@@ -54,41 +57,98 @@ class Canaries:
             self.told |= {made, day}
         return made
 
-    def resource(self, type_name: str, patient: str) -> dict[str, Any]:
-        """A record of a type, of a patient, with a canary in every element."""
-        made = self._filled(type_name, DEPTH)
-        made |= {"resourceType": type_name, "id": self.token(), "language": self.token()}
-        made["text"] = {"status": "generated", "div": f"<div>{self.token()}</div>"}
-        made["meta"] = {"source": self.token(), "tag": [{"code": self.token()}]}
-        made["extension"] = [{"url": self.token(), "valueString": self.token()}]
-        for name in ("subject", "patient"):
-            if name in ELEMENTS[type_name]["elements"]:
-                made[name] = {"reference": f"Patient/{patient}", "display": self.token()}
+    def resources(self, type_name: str, patient: str) -> list[dict[str, Any]]:
+        """Records of a type, of a patient, with a canary in every element.
+
+        The n-th record has of each choice of types the n-th, and there are as many as the widest
+        choice needs.
+        """
+        made = [self._resource(type_name, patient, 0)]
+        turns = _turns(NamedType(qualified(type_name)))
+        return made + [self._resource(type_name, patient, turn) for turn in range(1, turns)]
+
+    def _resource(self, type_name: str, patient: str, turn: int) -> dict[str, Any]:
+        made = self._filled(NamedType(qualified(type_name)), turn, ())
+        made |= {"resourceType": type_name, "id": self.token()}
+        made["meta"] = self._filled(NamedType(qualified("Meta")), turn, ())
+        if "text" in r4().elements(qualified(type_name)):
+            made["text"] = {"status": "generated", "div": f"<div>{self.token()}</div>"}
+            inner = {"resourceType": "Organization", "id": self.token(), "name": self.token()}
+            made["contained"] = [inner]
+            made["extension"] = [{"url": self.token(), "valueString": self.token()}]
+            made["modifierExtension"] = [{"url": self.token(), "valueString": self.token()}]
+        if link := patient_link(type_name):
+            self._link(made, link.split("."), patient)
         return made
 
-    def _filled(self, type_name: str, depth: int) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for name, kind in ELEMENTS.get(type_name, {}).get("elements", {}).items():
-            one = next((each for each in kind.split("|") if each in TEXTS | DATES), kind)
-            key = name + one[0].upper() + one[1:] if "|" in kind else name
-            value = self._value(one.rstrip("*"), depth - 1)
-            if value is not None:
-                found[key] = [value] if one.endswith("*") else value
+    def _link(self, made: dict[str, Any], path: list[str], patient: str) -> None:
+        """Make it the patient's, by the element that says so."""
+        for step in path:
+            found = made[step]
+            made = found[0] if isinstance(found, list) else found
+        made["reference"] = f"Patient/{patient}"
+
+    def _filled(self, kind: NamedType, turn: int, around: tuple[str, ...]) -> dict[str, Any]:
+        """An object with a canary in each element; a type that can hold itself is entered once."""
+        found: dict[str, Any] = {} if not around else {"id": self.token()}
+        for name, of in r4().elements(kind.name).items():
+            if name in APART:
+                continue
+            told = {key: one for key, one in json_names(name, of).items() if _can_tell(one)}
+            if told:
+                key = list(told)[turn % len(told)]
+                value = self._value(told[key], turn, (*around, kind.name))
+                if value is not None:
+                    found[key] = [value] if isinstance(of, ListType) else value
         return found
 
-    def _value(self, kind: str, depth: int) -> Any:
-        if kind in DATES:
-            return self.moment(kind)
-        if kind in TEXTS or kind not in ELEMENTS:
-            return self.token() if kind in TEXTS else None
-        if "value" in ELEMENTS[kind].get("elements", {}) and kind[0].isupper() and depth >= 0:
-            return self.token()  # an enumeration, which R4's model gives a type of its own
-        return self._filled(kind, depth) or None if depth > 0 else None
+    def _value(self, kind: NamedType, turn: int, around: tuple[str, ...]) -> Any:
+        if kind.local in DATES:
+            return self.moment(kind.local)
+        if _is_text(kind):
+            return self.token()
+        return None if kind.name in around else self._filled(kind, turn, around)
 
 
 def resource_types() -> list[str]:
     """Every resource type of R4."""
-    return sorted(name for name, of in ELEMENTS.items() if of.get("resource"))
+    return sorted(types_of_the_model() - ABSTRACT)
+
+
+def storable_types() -> list[str]:
+    """Those that a measure can ask for: a patient's, and what a patient's records refer to."""
+    return [
+        name
+        for name in resource_types()
+        if name == "Patient" or name in SHARED or patient_link(name)
+    ]
+
+
+def _is_text(kind: NamedType) -> bool:
+    """Whether it is written as a string; an enumeration has a type of its own in R4's model."""
+    return kind.local in TEXTS or r4().primitive(kind.name) == "String"
+
+
+def _can_tell(kind: NamedType) -> bool:
+    """Whether a string or a date stands in it, and not a number or a truth alone."""
+    primitive = r4().primitive(kind.name)
+    return (
+        kind.local in DATES or _is_text(kind) or (primitive is None and kind.name in r4().classes)
+    )
+
+
+def _turns(kind: Type, around: tuple[str, ...] = ()) -> int:
+    """The widest choice of types in it."""
+    assert isinstance(kind, NamedType)
+    most = 1
+    for name, of in r4().elements(kind.name).items():
+        told = [one for one in json_names(name, of).values() if _can_tell(one)]
+        if name in APART or not told:
+            continue
+        inner = [one for one in told if "." in one.local and one.name not in around]
+        wide = [_turns(one, (*around, kind.name)) for one in inner]
+        most = max(most, len(told), *wide)
+    return most
 
 
 def found_in(canaries: set[str], contents: Sequence[tuple[str, bytes]]) -> list[str]:

@@ -8,6 +8,7 @@ engine's own folder, which is where patients' data belong.
 import base64
 import json
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -28,12 +29,14 @@ from service.demo.story import Plan, tell
 from service.measure.summary import parse
 from service.site.config import load_config
 from service.site.keys import site_keys
+from service.site.store import open_store
 from tests.faults.canaries import (
     Canaries,
     Hospital,
     found_in,
     resource_types,
     run_hospital,
+    storable_types,
 )
 from tests.faults.receiver import Receiver, run_receiver
 from tests.faults.test_push import network_config
@@ -86,6 +89,14 @@ class Ward:
         config = self.folder / "gateway" / "gateway.toml"
         return self.weir("gateway", "run", "--config", str(config), before=before)
 
+    def assert_all_types_were_read(self) -> None:
+        """One patient's record has every type that can be stored; the logic took all of it."""
+        someone = self.hospital.files["Patient"][0]["id"]
+        record = open_store(self.engine / "data").patient(someone)
+        assert record is not None
+        assert sorted(record.resources) == storable_types()
+        assert b"could not be determined" not in self.said[-1][1]
+
     def assert_silent(self) -> None:
         """No canary outside the engine's folder, nor in what was said; names included."""
         paths = [path for path in self.folder.rglob("*") if self.engine not in path.parents]
@@ -123,17 +134,66 @@ def _renamed(value: Any, names: dict[str, str]) -> Any:
 
 @pytest.fixture(scope="module")
 def files() -> tuple[Canaries, dict[str, list[dict[str, Any]]]]:
-    """The hospital's records by type: patients who count, and one record of every type of R4."""
+    """The hospital's records by type: patients who count, and records of every type of R4.
+
+    One of the patients has them all, by what refers to a patient or to what is nobody's own.
+    """
     canaries = Canaries()
     found: dict[str, list[dict[str, Any]]] = {}
     for each in _patients(canaries):
         found.setdefault(each["resourceType"], []).append(each)
     someone = found["Patient"][0]["id"]
     for name in resource_types():
-        if name != "Patient":
-            found.setdefault(name, []).append(canaries.resource(name, someone))
-    found["Patient"].append(canaries.resource("Patient", someone))
+        made = canaries.resources(name, someone)
+        found.setdefault(name, []).extend(made if name in storable_types() else made[:1])
+    found["Observation"][-1]["focus"] = [
+        {"reference": f"{name}/{found[name][-1]['id']}"} for name in storable_types()
+    ]
     return canaries, found
+
+
+def _reading_everything(folder: Path) -> Path:
+    """A measure whose logic reads all elements of every type that the store accepts."""
+    shutil.copytree(ROOT / "measures" / "dreaming", folder, ignore=shutil.ignore_patterns("tests"))
+    path = folder / "elm" / "Dreaming.json"
+    elm = json.loads(path.read_text())
+    (counted,) = (
+        each for each in elm["library"]["statements"]["def"] if each["name"] == "Initial Population"
+    )
+    read = {"type": "List", "element": [_count_of_parts(name) for name in storable_types()]}
+    counted["expression"] = {
+        "type": "If",
+        "condition": {"type": "Greater", "operand": [_sum(read), _whole_number(0)]},
+        "then": counted["expression"],
+        "else": {"type": "Null"},
+    }
+    path.write_text(json.dumps(elm))
+    return folder
+
+
+def _count_of_parts(type_name: str) -> dict[str, Any]:
+    """How many values stand in a patient's records of a type: each element is read for it."""
+    records = {"type": "Retrieve", "dataType": f"{{http://hl7.org/fhir}}{type_name}"}
+    parts = {"type": "Descendents", "source": {"type": "AliasRef", "name": "Record"}}
+    counts = {
+        "type": "Query",
+        "source": [{"alias": "Record", "expression": records}],
+        "relationship": [],
+        "return": {"distinct": False, "expression": {"type": "Count", "source": parts}},
+    }
+    return {"type": "Coalesce", "operand": [_sum(counts), _whole_number(0)]}
+
+
+def _sum(numbers: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "Sum", "source": numbers}
+
+
+def _whole_number(value: int) -> dict[str, Any]:
+    return {
+        "type": "Literal",
+        "valueType": "{urn:hl7-org:elm-types:r1}Integer",
+        "value": str(value),
+    }
 
 
 @pytest.fixture
@@ -147,9 +207,10 @@ def ward(tmp_path: Path, files: tuple[Canaries, dict[str, list[dict[str, Any]]]]
         port = int(hospital.url.rpartition(":")[2])
         site = make_site(engine, NORTH, (FIRST, LAST), port, "https://network.example")
         told = site.config.read_text()
-        network = told.index("[network]")
         spool = f'spool = "{tmp_path / "spool"}"\n'
-        site.config.write_text(spool + told[:network])
+        measure = str(_reading_everything(engine / "dreaming"))
+        told = told.replace(str(ROOT / "measures" / "dreaming"), measure)
+        site.config.write_text(spool + told[: told.index("[network]")])
         keys = site_keys(load_config(site.config).data_dir)
         (gateway / "reports.jwk.json").write_bytes(keys.public_json)
         with run_receiver(network_config(tmp_path, north=keys)) as receiver:
@@ -183,6 +244,7 @@ def test_a_canary_is_found_in_whatever_dress() -> None:
 )
 def test_when_all_goes_well(ward: Ward, before: str) -> None:
     assert ward.run(before) in (0, 3), ward.said[-1][1].decode()
+    ward.assert_all_types_were_read()
     letters = list((ward.folder / "spool" / "out").iterdir())
     assert letters, "there is something to be found in"
     ward.assert_silent()
@@ -248,12 +310,8 @@ def test_when_the_network_refuses_and_quotes(ward: Ward) -> None:
 
 @pytest.mark.full
 def test_when_the_logic_is_bad(ward: Ward) -> None:
-    package = ward.folder / "engine" / "bad"
-    shutil.copytree(ROOT / "measures" / "dreaming", package)
-    for path in package.rglob("elm/*.json"):
-        path.write_text(path.read_text().replace('"type":"', '"type":"Un'))
-    config = ward.engine / "site.toml"
-    config.write_text(config.read_text().replace(str(ROOT / "measures" / "dreaming"), str(package)))
+    for path in ward.folder.rglob("engine/dreaming/elm/*.json"):
+        path.write_text(re.sub('"type": ?"', r"\g<0>Un", path.read_text()))
     assert ward.run() == 1
     ward.assert_silent()
 
