@@ -1,6 +1,7 @@
 """`weir gateway export` and `import`, `weir network import`: where no line leads to the network."""
 
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,14 @@ Config = Annotated[
 NetworkToml = Annotated[
     Path, typer.Option("--config", help="The network's configuration, network.toml.")
 ]
+
+# By the statuses of `service.network.receiving`.
+REFUSALS = {
+    401: "not signed with a key of one of this network's sites",
+    403: "of a site or measure that the sender may not report",
+    409: "another report came under the same release key before",
+    422: "not a report of the wire format, or of no period or measure of this network",
+}
 
 
 def export(config: Config, to: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
@@ -65,6 +74,10 @@ def import_parcel(
     finally:
         engine.dispose()
     write_whole(receipts, done.model_dump_json().encode())
-    refused = sum(each.signed is None for each in done.replies)
-    sys.stdout.write(f"{len(done.replies) - refused} reports received, {refused} refused\n")
+    refused = Counter(each.status for each in done.replies if each.signed is None)
+    received = len(done.replies) - refused.total()
+    sys.stdout.write(f"{received} reports received, {refused.total()} refused\n")
+    for status, count in sorted(refused.items()):
+        why = REFUSALS.get(status, "see the site's ledger")
+        sys.stdout.write(f"{count} refused (HTTP {status}): {why}\n")
     sys.exit(1 if refused else 0)

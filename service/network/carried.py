@@ -6,7 +6,7 @@ from sqlmodel import Session
 from service.errors import RequestError
 from service.measure.parcel import CarriedReport, Replies, Reply, read_parcel
 from service.measure.summary import sha256
-from service.network import heads, receiving
+from service.network import heads, receiving, roster
 from service.network.config import NetworkConfig
 from service.network.keyring import Keyring
 
@@ -19,6 +19,7 @@ def receive_parcel(engine: Engine, config: NetworkConfig, keyring: Keyring, data
     """
     parcel = read_parcel(data)
     with Session(engine) as session:
+        roster.seed(session, config)  # the server may not have run since network.toml was written
         shown = heads.checked(session, parcel.statement)
     replies = tuple(_reply(engine, config, keyring, each) for each in parcel.reports)
     if any(each.signed for each in replies):
