@@ -1,6 +1,7 @@
 """Releases for tests: a real measure, made-up patients, the real policy and protection."""
 
 from collections.abc import Sequence
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -40,9 +41,13 @@ def package(name: str = "readmission") -> MeasurePackage:
 
 
 def origin(
-    site: str = "north", policy: Policy = POLICY, key: bytes = b"r" * 32, month: str = "2026-11"
+    site: str = "north",
+    policy: Policy = POLICY,
+    key: bytes = b"r" * 32,
+    month: str = "2026-11",
+    day: int = 1,
 ) -> Origin:
-    return Origin(site, policy, key, "none", "UTC", month)
+    return Origin(site, policy, key, "none", "UTC", date.fromisoformat(f"{month}-{day:02}"))
 
 
 def table(period: str = "2024-Q1", counts: tuple[int, int, int] = (90, 15, 20)) -> Table:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from service.disclosure import PROFILES, simulate
+from service.disclosure.policy import STRICTER_DOWN, STRICTER_UP
 from service.errors import ConfigError
 from service.fhir import signature
 from service.site.config import load_config
@@ -74,7 +75,7 @@ def show(policy: PolicyFile) -> None:
     console.print(f"Profile [bold]{profile.name}[/bold]: {profile.meaning}")
     console.print(f"Source: {profile.source}", style="dim")
     table = Table("parameter", "value", "in the profile")
-    for name in ("threshold", "rounding", "candidates", "k_delta", "max_share", "max_versions"):
+    for name in (*STRICTER_UP, *STRICTER_DOWN):
         of_profile = getattr(profile, name)
         table.add_row(name, str(getattr(found, name)), str(of_profile))
     table.add_row("zeros", found.zeros, profile.zeros)

@@ -122,6 +122,7 @@ class Policy(Closed):
     k_delta: int = Field(ge=1, le=1000)  # distinct patients
     max_share: float = Field(gt=0, le=1)  # of one patient in a count
     max_versions: int = Field(ge=1, le=1000)  # releases of one period with other counts
+    min_interval: int = Field(ge=0, le=3660)  # days before a period is told anew
     zeros: Zeros
     sensitive: tuple[Text, ...] = Field((), strict=False)  # measures: no 0 % and no 100 %
     strata: tuple[Strata, ...] = Field((), strict=False)  # no other leaves
@@ -258,7 +259,7 @@ class Policy(Closed):
         return _validated(values | {"hash": _sha256(mark), "tightens": self})
 
 
-STRICTER_UP = ("threshold", "rounding", "candidates", "k_delta")
+STRICTER_UP = ("threshold", "rounding", "candidates", "k_delta", "min_interval")
 STRICTER_DOWN = ("max_share", "max_versions")
 
 

@@ -17,8 +17,8 @@ class Profile:
     """What a policy may not be laxer than.
 
     ``threshold`` and ``k_delta`` count distinct patients; ``candidates`` is how many values a small
-    quantity must keep for a reader who has everything, 0 where nothing is audited; ``refused`` says
-    why a profile that is defined cannot be used.
+    quantity must keep for a reader who has everything, 0 where nothing is audited; ``min_interval``
+    counts days; ``refused`` says why a profile that is defined cannot be used.
     """
 
     name: str
@@ -32,6 +32,7 @@ class Profile:
     max_share: Fraction
     zeros: Zeros
     max_versions: int
+    min_interval: int = 0
     refused: str | None = None
 
     @property

@@ -47,7 +47,8 @@
     full_days = 7                       # everything is pulled so often at least; default: always
 
     [tighten]                           # optional: stricter than the policy, never laxer
-    threshold = 20                      # or rounding, candidates, k_delta, max_share, zeros
+    threshold = 20                      # or rounding, candidates, k_delta, min_interval, max_share,
+                                        # max_versions, zeros
     strata = ["sex"]                    # of the policy's stratifiers these alone; []: none
 
 Relative paths are relative to the file. A key that is not known is an error.
@@ -103,6 +104,7 @@ class TightenConfig(Section):
     rounding: int | None = Field(None, ge=1, le=100)
     candidates: int | None = Field(None, ge=0, le=50)
     k_delta: int | None = Field(None, ge=1, le=1000)
+    min_interval: int | None = Field(None, ge=0, le=3660)
     max_share: float | None = Field(None, gt=0, le=1)
     max_versions: int | None = Field(None, ge=1)
     zeros: Literal["show", "hide"] | None = None

@@ -7,6 +7,7 @@ without the site's rounding key who they are. Nothing is ever deleted from it.
 import json
 import struct
 import zlib
+from calendar import monthrange
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -59,6 +60,12 @@ class Remembered:
     published: Published
     counted: bool
     withdrawn: bool = False
+
+    @cached_property
+    def last_day(self) -> date:
+        """The last day on which it can have been made: a report states the month alone."""
+        first = date.fromisoformat(f"{parse(self.body).month}-01")
+        return first.replace(day=monthrange(first.year, first.month)[1])
 
     @cached_property
     def completeness(self) -> Completeness:

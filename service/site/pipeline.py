@@ -191,7 +191,7 @@ def _origin(config: SiteConfig, policy: Policy, keys: SiteKeys, mapping: CodeMap
         rounding_key=keys.rounding,
         mapping=mapping.hash if config.mapping else "none",
         timezone=config.timezone,
-        month=datetime.now(UTC).strftime("%Y-%m"),
+        today=datetime.now(UTC).date(),
     )
 
 

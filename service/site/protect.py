@@ -6,6 +6,7 @@ writes the bytes of a summary report (service.measure.summary). Outbox and push 
 
 from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field, replace
+from datetime import date
 
 import service
 from service import disclosure
@@ -72,7 +73,12 @@ class Origin:
     rounding_key: bytes = field(repr=False)
     mapping: str  # hash of the mapping tables, or "none"
     timezone: str  # IANA name
-    month: str  # YYYY-MM, in which the releases are made
+    today: date  # UTC; the releases tell its month
+
+    @property
+    def month(self) -> str:
+        """YYYY-MM, in which the releases are made."""
+        return self.today.strftime("%Y-%m")
 
 
 @dataclass(frozen=True)
@@ -173,6 +179,7 @@ def _protected(
             each.completeness,
             policy,
             history,
+            origin.today,
         )
         for each in results
     ]

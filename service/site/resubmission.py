@@ -6,6 +6,7 @@ patients between them did. So nothing new is said until enough patients have cha
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 
 from service.disclosure import Mark, Name, Policy, Published, Table, changed
@@ -21,6 +22,7 @@ class Held(StrEnum):
 
     FEW_CHANGED = "too few patients changed; the number that was released stands"
     TOO_OFTEN = "it was corrected as often as the policy allows; the last number stands"
+    TOO_SOON = "it was told too short a time ago; what was told stands"
     NOT_COMPUTABLE = "it cannot be computed now; the number that was released stands"
     WITHDRAWN = "it was withdrawn, and too few patients changed since"
     UNPROVEN = (
@@ -54,6 +56,7 @@ def decide(
     completeness: Completeness,
     policy: Policy,
     history: Sequence[Remembered],
+    today: date,
 ) -> Decision:
     """What may be said of a result, given all that was said before to the same network."""
     told = [each for each in history if each.published.network == policy.network]
@@ -70,7 +73,10 @@ def decide(
     if completeness.verdict is Verdict.NOT_COMPUTABLE:
         held = Held.WITHDRAWN if mine[-1].withdrawn else Held.NOT_COMPUTABLE
         return Decision(Saying.AGAIN, mine[-1], held)
-    return _told_before(members, completeness, policy, counted, mine[-1])
+    decision = _told_before(members, completeness, policy, counted, mine[-1])
+    if decision.saying is Saying.NEW and _too_soon(counted[-1], policy, today):
+        return Decision(Saying.AGAIN, mine[-1], Held.TOO_SOON)
+    return decision
 
 
 def _told_before(
@@ -96,6 +102,11 @@ def _told_before(
     if same_cells and _only_the_calendar(latest, completeness):
         return Decision(Saying.KEPT, latest, Held.FEW_CHANGED)
     return Decision(Saying.AGAIN, latest, Held.FEW_CHANGED)
+
+
+def _too_soon(told: Remembered, policy: Policy, today: date) -> bool:
+    """Whether fewer days than the policy asks for may have passed since a release."""
+    return bool(policy.min_interval) and (today - told.last_day).days < policy.min_interval
 
 
 def _told_last(counted: Sequence[Remembered]) -> Members:

@@ -145,7 +145,7 @@ def letters(all_stays: Sequence[Stay], months: int, key: bytes = b"h" * 32) -> l
     history: dict[str, Remembered] = {}
     sent: list[Letter] = []
     for now, policy, tables in runs(all_stays, months):
-        origin = Origin("north", policy, key, "none", "UTC", "2026-11")
+        origin = Origin("north", policy, key, "none", "UTC", date(2026, 11, 1))
         results = [Result(package("dreaming"), each, COMPLETE) for each in tables]
         for outcome in protect(results, origin, list(history.values())):
             if outcome.release and outcome.release.key not in history:

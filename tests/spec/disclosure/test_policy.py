@@ -68,6 +68,7 @@ def test_the_hash_is_that_of_the_files_bytes() -> None:
         (text("k_delta = 10"), "at least 11"),
         (text("max_share = 0.6"), "at most 0.5"),
         (text("max_versions = 3"), "at most 2"),
+        (text("min_interval = -1"), "min_interval"),
         (text("candidates = 6"), "larger base"),
         (text("profile = 'strict'\nthreshold = 11"), "at least 20"),
         (text("profile = 'strict'\nzeros = 'show'"), "zeros are hidden"),

@@ -109,6 +109,44 @@ def test_corrections_are_not_endless() -> None:
     assert same_bytes(told[1], told[2])
 
 
+PATIENT = POLICY.tightened(min_interval=30)
+
+
+@pytest.mark.parametrize(
+    ("month", "day", "held"),
+    [
+        ("2026-11", 30, Held.TOO_SOON),
+        ("2026-12", 29, Held.TOO_SOON),
+        ("2026-12", 30, None),
+        ("2027-06", 1, None),
+    ],
+)
+def test_a_period_is_told_anew_after_the_interval_alone(
+    month: str, day: int, held: Held | None
+) -> None:
+    """A release of November can be of its last day: 30 days later it is the 30th of December."""
+    first = outcome(counts=(90, 15, 20), policy=PATIENT)
+    again = outcome(counts=(90, 15, 40), policy=PATIENT, history=said(first), month=month, day=day)
+    assert again.held is held
+    assert same_bytes(first, again) is (held is not None)
+
+
+def test_the_interval_delays_no_first_number_and_no_final_verdict() -> None:
+    first = outcome(counts=(90, 15, 20), completeness=OPEN, policy=PATIENT)
+    final = outcome(counts=(90, 15, 25), policy=PATIENT, history=said(first))
+    assert first.held is None
+    assert counts(final) == counts(first)
+    assert final.release and parse(final.release.body).summary.completeness == COMPLETE
+    failed = outcome(completeness=BROKEN, policy=PATIENT)
+    assert counts(outcome(policy=PATIENT, history=said(failed)))["denominator"] == 90
+
+
+def test_a_clock_that_goes_back_shortens_no_interval() -> None:
+    first = outcome(counts=(90, 15, 20), policy=PATIENT)
+    again = outcome(counts=(90, 15, 40), policy=PATIENT, history=said(first), month="2026-01")
+    assert again.held is Held.TOO_SOON
+
+
 def test_another_network_has_a_history_of_its_own_and_the_site_remembers_both() -> None:
     """Its first release is new to it; what both were told is weighed together."""
     other = dataclass_copy(POLICY, network="other")

@@ -134,6 +134,13 @@ def test_a_site_can_be_stricter_and_not_laxer(folder: Folder) -> None:
     assert len(policy.chain) == 2
 
 
+def test_a_site_can_wait_longer_and_not_shorter(folder: Folder) -> None:
+    folder.write("min_interval = 30", site="[tighten]\nmin_interval = 7")
+    assert folder.policy().min_interval == 30
+    folder.write("min_interval = 30", site="[tighten]\nmin_interval = 90")
+    assert folder.policy().min_interval == 90
+
+
 def test_the_environment_decides_nothing(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.write()
     before = folder.policy()
