@@ -54,12 +54,22 @@ def run(folder: Path, url: str, data: Counts) -> None:
 
 def in_a_child(work: Callable[[], None]) -> int:
     """Run `work` in a process of its own; its exit status, negative for a signal."""
+    return ended(started(work))
+
+
+def started(work: Callable[[], None]) -> int:
+    """Start `work` in a process of its own; its id."""
     child = os.fork()
     if child == 0:
         try:
             work()
         finally:
             os._exit(0 if sys.exc_info()[0] is None else 1)
+    return child
+
+
+def ended(child: int) -> int:
+    """Wait for a process; its exit status, negative for a signal."""
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 

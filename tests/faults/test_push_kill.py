@@ -41,10 +41,10 @@ def killed_at(
         command += [str(point) for point in points]
         done = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=1200)
         runs = [json.loads(line) for line in done.stdout.splitlines()]
-        return runs, [_checked(receiver, home) for home in homes.values()]
+        return runs, [checked(receiver, home) for home in homes.values()]
 
 
-def _checked(receiver: Receiver, home: Path) -> list[tuple[str, tuple[SummaryGroup, ...]]]:
+def checked(receiver: Receiver, home: Path) -> list[tuple[str, tuple[SummaryGroup, ...]]]:
     """What the network has of a site: that is what the outbox says was sent, once and as it was."""
     outbox = Outbox(open_database(home))
     assert not outbox.queued() and not outbox.refused()
