@@ -2,6 +2,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Many tests wait for other programs: one more at once than there are cores.
+WORKERS ?= $(shell expr $$(nproc 2>/dev/null || echo 2) + 1)
+# Those programs would each time compile all that they load.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: setup demo test test-full check fix bench lock clean
 
@@ -20,10 +24,10 @@ demo: setup
 	$(BIN)/weir demo $(if $(ONCE),--once)
 
 test: setup check
-	$(BIN)/pytest -n 2 -m "not full and not postgres"
+	$(BIN)/pytest -n $(WORKERS) -m "not full and not postgres"
 
 test-full: setup
-	$(BIN)/pytest -n 2 -m "full or postgres"
+	$(BIN)/pytest -n $(WORKERS) -m "full or postgres"
 
 check: setup
 	$(BIN)/ruff check .

@@ -1,7 +1,6 @@
 """Killing the site (kill -9) at every step from protecting to writing down the receipt."""
 
 import json
-import random
 import signal
 import subprocess
 import sys
@@ -88,12 +87,6 @@ def assert_the_same_after_a_kill(folder: Path, points: Sequence[int], steps: int
     assert exits[:certain] == [[0, -signal.SIGKILL, 0]] * certain
     assert all(each in ([0, -signal.SIGKILL, 0], [0, 0, 0]) for each in exits[certain:])
     assert all(each == undisturbed for each in reports)
-
-
-def test_a_kill_at_any_step_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    steps = steps_of_a_run(tmp_path)
-    chance = random.Random(2026)
-    assert_the_same_after_a_kill(tmp_path, sorted(chance.sample(range(1, steps + 1), 5)), steps)
 
 
 @pytest.mark.full

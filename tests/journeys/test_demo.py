@@ -47,8 +47,15 @@ def test_what_the_network_shows_is_what_the_hospitals_records_say(tmp_path: Path
         assert _reports(demo.network_url) == before, "a second run has nothing new to say"
         _shows_what_would_leave(demo.sites[0])
         assert _reports(demo.network_url) == before, "to look sends nothing"
-        with _again(demo, tmp_path / "again") as (site, network):
-            _is_provisional_without_a_row(site, replace(demo, network_url=network))
+
+
+@pytest.mark.full
+def test_what_nobody_has_mapped_makes_provisional(tmp_path: Path) -> None:
+    with (
+        set_up(tmp_path / "demo", first=date(2024, 10, 1), last=date(2025, 3, 1)) as demo,
+        _again(demo, tmp_path / "again") as (site, network),
+    ):
+        _is_provisional_without_a_row(site, replace(demo, network_url=network))
 
 
 @pytest.mark.full
