@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, get_args
 
 from sqlalchemy import ColumnElement, Row, Select
 from sqlalchemy.orm import aliased
@@ -13,22 +13,14 @@ from sqlmodel import Session, col, exists, func, select
 from service.measure.completeness import Completeness, Reason, Verdict
 from service.measure.period import Period
 from service.measure.summary import Absent, Count, Provenance, Summary, SummaryGroup
+from service.measure.wire import PopulationCode
 from service.network.restatement import WITHDRAWN
 from service.network.submission import NOT_COMPUTABLE, SUPPRESSED, GroupCounts, Submission
 
 # All versions of one measure's reports, oldest first, by site and period.
 Versions = Mapping[tuple[str, str], Sequence["Version"]]
 
-CODES = (
-    "initial-population",
-    "denominator",
-    "denominator-exclusion",
-    "denominator-exception",
-    "numerator",
-    "numerator-exclusion",
-    "measure-population",
-    "measure-population-exclusion",
-)
+CODES: tuple[str, ...] = get_args(PopulationCode)
 COLUMNS = {code: code.replace("-", "_") for code in CODES}
 SIDES = ("eligible", "met")  # of the score
 _COUNTS = [getattr(GroupCounts, column) for column in (*COLUMNS.values(), *SIDES)]
