@@ -27,6 +27,7 @@ Find = Callable[[int], bool]  # for a value of a quantity: whether a witness was
 # microseconds. Steps are counted and not timed: the same data have the same outcome everywhere.
 SIZE = 50_000
 PROGRAM, TREE = 1_000, 5_000  # what a linear program, and one in whole numbers, cost in moves
+LOOKS = 5  # quantities that are looked at again in the time of a step
 STEPS = 2_000_000  # for releases that are weighed together: a minute or two
 
 
@@ -106,6 +107,11 @@ class Audit:
     def blamed(self, statement: int) -> bool:
         """Whether taking the statement back may help the quantity that was last not safe."""
         return self._rows[self.system.statements[statement].mask] in self._against
+
+    def narrow_again(self) -> bool:
+        """Whether some quantity is narrow now that all were safe before; looking takes steps."""
+        self._left -= len(self.quantities) // LOOKS
+        return any(True for _ in self.narrow())
 
     def ignore(self, quantities: Collection[int]) -> None:
         """Take these quantities, by number, for known: nothing can be done about them."""

@@ -14,8 +14,15 @@ from functools import cached_property
 
 from service.disclosure.published import Name, Published
 from service.disclosure.table import Mark
+from service.errors import DisclosureError
 
 Mask = int  # a set of atoms: bit i is atom i
+ASKED = 4  # times the threshold: of so many patients at most, before a difference is formed
+MOST = 100_000  # quantities: looking at each once takes a few seconds
+
+
+class TooMany(DisclosureError):
+    """Releases that belong together have more small quantities than can be weighed."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +60,66 @@ class System:
         return list(dict.fromkeys([*cells, *self._parts()]))
 
     def small(self, threshold: int) -> list[Mask]:
-        """Every cell, part and difference of two of these that counts 1 to k-1 patients."""
-        large = sum(1 << i for i, who in enumerate(self.patients) if len(who) >= threshold)
-        found = dict.fromkeys(mask for mask in self.masks if not mask & large)
+        """Every cell, part and difference of two of these that counts 1 to k-1 patients.
+
+        Raises TooMany; there may be almost as many as there are pairs of cells.
+        """
+        found = dict.fromkeys(each for each in self.masks if self._counts_few(each, threshold))
         for mask in self.masks:
-            rest = [mask & ~other for other in self.masks]
-            found.update(dict.fromkeys(each for each in rest if each and not each & large))
-        return [mask for mask in found if self._patients(mask, threshold) < threshold]
+            for rest in self._rests(mask, self._near(mask, threshold)):
+                if rest not in found and self._counts_few(rest, threshold):
+                    found[rest] = None
+            if len(found) > MOST:
+                todo = "Release fewer measures, groups or strata in the policy, then run again"
+                raise TooMany("too many counts overlap to be weighed together", todo=todo)
+        return list(found)
+
+    def _rests(self, mask: Mask, near: int) -> list[Mask]:
+        """What each of some masks, given by their numbers, leaves of this one; the first first."""
+        atoms = bits(mask)
+        if near.bit_count() <= len(atoms):
+            return [mask & ~self.masks[number] for number in bits(near)]
+        leaving = {0: near}  # those that leave the same, atom by atom
+        for atom in atoms:
+            parted: dict[Mask, int] = {}
+            for rest, masks in leaving.items():
+                lacking = masks & self._lacking[atom]
+                parted |= {rest | 1 << atom: lacking, rest: masks ^ lacking}
+            leaving = {rest: masks for rest, masks in parted.items() if masks}
+        return sorted(leaving, key=lambda rest: leaving[rest] & -leaving[rest])
+
+    def _near(self, mask: Mask, threshold: int) -> int:
+        """The masks, by number, that may leave fewer patients of this one than the threshold.
+
+        Some of its patients are asked about, no patient twice: whoever leaves k of these is out.
+        """
+        atoms = [atom for atom in bits(mask) if self._own[atom]]
+        all_masks = (1 << len(self.masks)) - 1
+        leaving = [all_masks] + [0] * threshold  # those that leave 0, 1, ... of them, or more
+        for atom in atoms[:: 1 + len(atoms) // (ASKED * threshold)]:
+            many = min(self._own[atom], threshold)
+            for total in range(threshold, 0, -1):
+                leaving[total] |= leaving[max(0, total - many)] & self._lacking[atom]
+        return all_masks ^ leaving[threshold]
+
+    @cached_property
+    def _lacking(self) -> list[int]:
+        """For each atom the masks, by number, that it is not in."""
+        lacking = [(1 << len(self.masks)) - 1] * len(self.patients)
+        for number, mask in enumerate(self.masks):
+            for atom in bits(mask):
+                lacking[atom] ^= 1 << number
+        return lacking
+
+    @cached_property
+    def _own(self) -> list[int]:
+        """For each atom how many of its patients are in none before it."""
+        seen: set[int] = set()
+        found = []
+        for who in self.patients:
+            found.append(len(who - seen))
+            seen |= who
+        return found
 
     def _parts(self) -> Iterator[Mask]:
         """For each release the sets of atoms that are in the same of its cells."""
@@ -73,14 +133,14 @@ class System:
                 parts[inside] = parts.get(inside, 0) | 1 << i
             yield from parts.values()
 
-    def _patients(self, mask: Mask, enough: int) -> int:
-        """Distinct patients in a set of atoms; counting stops at ``enough``."""
+    def _counts_few(self, mask: Mask, threshold: int) -> bool:
+        """Whether a set of atoms counts 1 to k-1 distinct patients."""
         seen: set[int] = set()
-        while mask and len(seen) < enough:
+        while mask and len(seen) < threshold:
             lowest = mask & -mask
             seen |= self.patients[lowest.bit_length() - 1]
             mask ^= lowest
-        return len(seen)
+        return 0 < len(seen) < threshold
 
 
 def system_of(releases: Sequence[Published]) -> System:

@@ -5,7 +5,9 @@ atoms and quantities of its own from whom each number counts, and holds every ta
 found against every number that was shown, by rounding it again.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, islice
 
 from service.disclosure.proof import Proof
 from service.disclosure.published import Published
@@ -14,6 +16,7 @@ from service.disclosure.table import Mark
 
 Kind = frozenset[int]  # the cells that a member is in
 Kinds = frozenset[Kind]
+LOOKED_FOR = 4  # times the threshold: of so many patients, before a difference is formed
 
 
 def verified(releases: Sequence[Published], proof: Proof, threshold: int, candidates: int) -> bool:
@@ -60,14 +63,36 @@ def _parts(releases: Sequence[Published], people: Mapping[Kind, set[int]]) -> se
 
 def _small(cells: set[Kinds], people: Mapping[Kind, set[int]], threshold: int) -> Iterator[Kinds]:
     """Every cell or part, and difference of two, that counts 1 to k-1 patients."""
-    crowd = frozenset(kind for kind, patients in people.items() if len(patients) >= threshold)
-    crowds = {cell: cell & crowd for cell in cells}
+    counting: dict[Kind, list[Kinds]] = {}
     for cell in cells:
-        others = (other for other in cells if crowds[cell] <= crowds[other])
-        for rest in (cell, *(cell - other for other in others)):
-            few = rest and rest.isdisjoint(crowd)
-            if few and len(frozenset().union(*(people[kind] for kind in rest))) < threshold:
+        for kind in cell:
+            counting.setdefault(kind, []).append(cell)
+    for cell in cells:
+        others = _much_of(cell, counting, people, threshold)
+        for rest in {cell, *(cell - other for other in others)}:
+            if rest and len(frozenset().union(*(people[kind] for kind in rest))) < threshold:
                 yield rest
+
+
+def _much_of(
+    cell: Kinds,
+    counting: Mapping[Kind, Sequence[Kinds]],
+    people: Mapping[Kind, set[int]],
+    threshold: int,
+) -> Iterator[Kinds]:
+    """The cells that may count all but fewer than k patients of this one.
+
+    They count at least that many of some of its patients, who are each looked for by one kind. A
+    cell that counts nobody of this one leaves all of it.
+    """
+    looked_for: dict[int, Kind] = {}
+    for kind in cell:
+        new = people[kind] - looked_for.keys()
+        looked_for.update(dict.fromkeys(islice(new, threshold), kind))
+        if len(looked_for) >= LOOKED_FOR * threshold:
+            break
+    found = Counter(chain.from_iterable(counting[kind] for kind in looked_for.values()))
+    return (other for other, many in found.items() if many > len(looked_for) - threshold)
 
 
 def _values(quantity: Kinds, tables: Sequence[Mapping[Kind, int]], enough: int) -> set[int]:

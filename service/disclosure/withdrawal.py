@@ -70,7 +70,7 @@ def _said_again(audit: Audit, statement: int) -> bool:
     if audit.spent:
         return False
     audit.show(statement)
-    if any(True for _ in audit.narrow()):
+    if audit.narrow_again():
         audit.hide(statement)
         audit.witnesses = known
         return False

@@ -153,6 +153,7 @@ def narrowed(
             yield Narrowed(terms, len(who), low, high)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("seed", [1])
 def test_half_a_year_with_corrections_strata_quarters_and_two_networks(seed: int) -> None:
     _withstands(seed, months=6)

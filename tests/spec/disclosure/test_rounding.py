@@ -38,7 +38,7 @@ def test_a_count_becomes_one_of_the_multiples_around_it(count: int, values: set[
     assert set(rounded(count)) == values
 
 
-@pytest.mark.parametrize(("count", "base"), [(13, 3), (14, 3), (100, 3), (101, 5), (103, 5)])
+@pytest.mark.parametrize(("count", "base"), [(13, 3), (14, 3), (103, 5)])
 def test_over_keys_it_is_unbiased(count: int, base: int) -> None:
     """The standard error of the mean over 3000 keys is below 0.05."""
     assert fmean(rounded(count, base)) == pytest.approx(count, abs=0.2)
