@@ -17,9 +17,10 @@ from sqlalchemy import Connection, Table, func, insert, select, text
 
 from service.errors import StoreError
 from service.network.config import NetworkConfig
-from service.network.database import open_database
+from service.network.database import SCHEMA, open_database
 from service.network.keyring import COOKIES, RECEIPTS, open_keyring
 from service.network.table import NetworkTable
+from service.schema import FIRST
 
 FORMAT = "weir network backup 1"
 LEFT_OUT = ("turn", "sign_in")  # of this moment only
@@ -55,7 +56,8 @@ def back_up(config: NetworkConfig, path: Path) -> dict[str, int]:
 def restore(config: NetworkConfig, path: Path) -> dict[str, int]:
     """Fill an empty database and an empty key folder from a backup; all or nothing.
 
-    Raises StoreError when they are not empty, or the file is not a whole backup.
+    Raises StoreError when they are not empty, or the file is not a whole backup, or of tables of
+    another version.
     """
     try:
         with ZipFile(path) as file:
@@ -91,7 +93,8 @@ def _write(connection: Connection, keys: Path, file: Any) -> dict[str, int]:
                     counts[table.name] += 1
         for name in (RECEIPTS, COOKIES):
             packed.writestr(f"keys/{name}", (keys / name).read_bytes())
-        packed.writestr("manifest.json", json.dumps({"format": FORMAT, "rows": counts}))
+        manifest = {"format": FORMAT, "schema": SCHEMA, "rows": counts}
+        packed.writestr("manifest.json", json.dumps(manifest))
     return counts
 
 
@@ -99,6 +102,9 @@ def _manifest(file: ZipFile) -> dict[str, int]:
     told = json.loads(file.read("manifest.json"))
     if told.get("format") != FORMAT:
         raise ValueError("another format")
+    if told.get("schema", FIRST) != SCHEMA:
+        todo = "Restore it with the version of Weir that wrote it"
+        raise StoreError("this backup is of another version of Weir's tables", todo=todo)
     return dict(told["rows"])
 
 

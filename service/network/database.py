@@ -15,7 +15,10 @@ from service.errors import ConfigError, StoreError
 from service.network import audit, enrolment, entry, heads, roster, submission
 from service.network.people import account, token
 from service.network.table import NetworkTable
+from service.schema import make_tables
 
+# Another number for other columns, or another meaning of them; not for a table more.
+SCHEMA = 1
 BUSY_SECONDS = 30
 MODELS = (
     audit,
@@ -68,14 +71,18 @@ def open_database(url: str) -> Engine:
     """Connect to the database at ``url`` (SQLAlchemy's form) and make its tables if need be.
 
     Raises ConfigError for a URL that names no known kind of database, StoreError when the
-    database cannot be used. Neither shows the URL, which may hold a password.
+    database cannot be used or is of another version. Neither shows the URL, which may hold a
+    password.
     """
     engine = connect(url)
     try:
         with engine.begin() as connection:
-            NetworkTable.metadata.create_all(connection)
+            make_tables(connection, NetworkTable.metadata, SCHEMA, "the network's database")
             for statement in (*REFUSALS[engine.dialect.name], FIRST_TURN):
                 connection.execute(text(statement))
+    except StoreError:
+        engine.dispose()
+        raise
     except (SQLAlchemyError, OSError) as error:
         todo = "Check that it runs, that the account may make tables, and its free space"
         raise StoreError("the network's database cannot be used", todo=todo) from error

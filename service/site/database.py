@@ -13,7 +13,10 @@ from sqlalchemy.orm import registry
 from sqlmodel import SQLModel, create_engine
 
 from service.errors import StoreError
+from service.schema import make_tables
 
+# Another number for other columns, or another meaning of them; not for a table more.
+SCHEMA = 1
 BUSY_SECONDS = 30
 
 
@@ -27,7 +30,7 @@ def open_database(data_dir: Path) -> Engine:
     Every transaction begins IMMEDIATE, so one that reads and then writes cannot lose its place
     to another process half-way. Keep transactions short: no call out inside one.
 
-    Raises StoreError when the file cannot be opened or is not a database.
+    Raises StoreError when the file cannot be opened, is not a database, or is of another version.
     """
     path = data_dir / "site.db"
     try:
@@ -36,8 +39,12 @@ def open_database(data_dir: Path) -> Engine:
         engine = create_engine(f"sqlite:///{path}", connect_args={"timeout": BUSY_SECONDS})
         event.listen(engine, "connect", _configure)
         event.listen(engine, "begin", _begin)
-        with engine.begin() as connection:
-            SiteTable.metadata.create_all(connection)
+        try:
+            with engine.begin() as connection:
+                make_tables(connection, SiteTable.metadata, SCHEMA, "the site's bookkeeping")
+        except StoreError:
+            engine.dispose()
+            raise
     except (OSError, DatabaseError) as error:
         raise StoreError(
             "the site's bookkeeping cannot be opened",
