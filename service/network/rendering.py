@@ -29,6 +29,7 @@ from service.network.icons import icons
 from service.network.lens import LENSES
 from service.network.people.role import ANYONE, Action, Person, may
 from service.network.series import Series
+from service.network.transfer import holds_a_secret
 
 _templates = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -97,6 +98,7 @@ def error_page(config: NetworkConfig, status: int, text: str) -> Response:
 
 def form_token(request: Request) -> str:
     """What a form of ours carries, and one of somebody else's cannot know."""
+    holds_a_secret(request)
     token = request.session.setdefault("form", secrets.token_urlsafe(24))
     return str(token)
 

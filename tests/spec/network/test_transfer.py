@@ -1,4 +1,4 @@
-"""Feeds and files: compressed, sent again only when they changed, and to each reader its own."""
+"""Answers are compressed where that tells nothing; feeds and files come again only when changed."""
 
 import gzip
 from typing import Any
@@ -103,8 +103,47 @@ def test_feeds_are_compressed_for_who_takes_it(app: FastAPI, north: Browser) -> 
     assert answer.headers["ETag"] != plain.headers["ETag"], "other bytes, another strong tag"
 
 
-@pytest.mark.parametrize("path", ["/sites/north", "/measures/Drinking/write", "/measures/Drinking"])
+@pytest.mark.parametrize("path", ["/", "/measures/Drinking", "/calendar"])
+def test_pages_without_a_secret_are_compressed_and_not_tagged(north: Browser, path: str) -> None:
+    plain, zipped = get(north, path), get(north, path, Accept_Encoding="gzip")
+    assert "Content-Encoding" not in plain.headers
+    assert zipped.headers["Content-Encoding"] == "gzip"
+    assert zipped.content == plain.content and b'name="form"' not in plain.content
+    assert int(zipped.headers["Content-Length"]) < len(plain.content) / 2
+    for answer in (plain, zipped):
+        assert "ETag" not in answer.headers
+        assert answer.headers["Cache-Control"] == "private, no-cache"
+        assert {"Accept-Encoding", "Cookie"} <= set(answer.headers["Vary"].split(", "))
+
+
+@pytest.mark.parametrize("path", ["/sites/north", "/measures/Drinking/write"])
 def test_pages_which_hold_the_tokens_of_forms_are_not_compressed(north: Browser, path: str) -> None:
+    """Their size would tell of the token to whoever has words of their own put beside it."""
     answer = get(north, path, Accept_Encoding="gzip")
     assert answer.status_code == 200 and len(answer.content) > 1000
+    assert b'name="form"' in answer.content
     assert "Content-Encoding" not in answer.headers and "ETag" not in answer.headers
+
+
+@pytest.mark.parametrize("role", [Role.ANYONE, Role.SITE_LEAD, Role.STAFF, Role.ADMINISTRATOR])
+def test_no_page_of_any_role_has_both(app: FastAPI, role: Role) -> None:
+    """Every page that is there, whatever is added to it: a form's token, or compression."""
+    browser = Browser(app) if role is Role.ANYONE else browser_of(app, PEOPLE[role])
+    names = {"measure_id": "Drinking", "site_id": "north"}
+    pages = 0
+    for route in app.routes:
+        if "GET" not in (getattr(route, "methods", None) or ()):
+            continue
+        answer = get(browser, path_of(route, names), Accept_Encoding="gzip")
+        page = answer.headers.get("Content-Type", "").startswith("text/html")
+        pages += page and answer.status_code == 200
+        if b'name="form"' in answer.content or answer.status_code != 200:
+            assert not page or "Content-Encoding" not in answer.headers, route
+    assert pages >= 1
+
+
+def path_of(route: Any, names: dict[str, str]) -> str:
+    path = route.path
+    for name, value in names.items():
+        path = path.replace(f"{{{name}}}", value)
+    return str(path)
