@@ -27,10 +27,10 @@ SAYS = {
     "ledger": "the gateway's key, which signs the ledger",
 }
 NEXT = {
-    "accepted": "enrolled: nothing is left to do",
+    "accepted": "enrolled: the network takes what it signs",
     "pending": "waits for the network's staff: read them these words by telephone",
-    "expired": "enrolled before, and expired: present a new key (docs/for-security-review.md)",
-    "revoked": "revoked by the network: present a new key, and ask its staff why",
+    "expired": "enrolled before, and expired: `weir site rotate` makes the next key",
+    "revoked": "revoked by the network: ask its staff why; `weir site rotate` makes the next key",
 }
 
 
@@ -43,12 +43,14 @@ def site_enrol(
 
     Where the gateway is another program the request waits in the spool: run `weir gateway enrol`
     there. The network's staff accept the key when you have read the words to them by telephone.
+    While keys are changed (`weir site rotate`) it is the next key that is presented.
     Exit code 0: enrolled. 3: presented, and waits. 1: the key is of no use any more.
     """
     site = load_config(config)
     keys = site_keys(site.data_dir)
     measures = [package.url for package in load_packages(site.measures)]
-    asked = enrolment.made(site.site, name or site.site, keys.signing, measures, "reports")
+    key = keys.following or keys.signing
+    asked = enrolment.made(site.site, name or site.site, key, measures, "reports")
     Spool(spool_of(site)).present(*asked)
     if site.network is not None:
         sys.exit(_enrol(gateway_of(site, site.network, keys), yes=yes))

@@ -22,6 +22,7 @@ from service.cli.site_forget import forget
 from service.cli.site_key import key
 from service.cli.site_preview import preview
 from service.cli.site_push import push
+from service.cli.site_rotate import rotate
 from service.cli.site_run import run
 from service.cli.site_sent import sent
 from service.cli.site_stop import stop
@@ -39,6 +40,7 @@ app.command()(accept)
 app.command(name="enrol")(site_enrol)
 app.command()(forget)
 app.command()(key)
+app.command()(rotate)
 app.command()(audit)
 app.command()(sent)
 app.command()(preview)

@@ -19,15 +19,17 @@ from service.measure.parcel import CarriedReport, Parcel, Reply
 def pack(gateway: Gateway, to: Path) -> int:
     """Write what may go into a new file; how many reports. The ledger has them before the file.
 
-    Raises ConfigError when the file is there already, or nothing may go.
+    Raises ConfigError when the file is there already, nothing may go, or the network's keys are not
+    known here, by which the parcel names it.
     """
+    to_network = tuple(sorted(each.thumbprint() for each in _network_keys(gateway).values()))
     ready = _in_order(gateway)
     if to.exists() or not ready:
         problem = "there is a file already" if ready else "nothing is ready to be sent"
         raise ConfigError(problem, where=str(to), todo="See `weir gateway proposals`")
     reports = tuple(_carried(gateway, each) for each in ready)
-    statement = gateway.statement(parcel.digest(reports))
-    packed = Parcel(statement=statement, reports=reports)
+    statement = gateway.statement(parcel.digest(to_network, reports))
+    packed = Parcel(to=to_network, statement=statement, reports=reports)
     try:
         write_whole(to, packed.model_dump_json().encode())
     except OSError as error:
@@ -42,10 +44,7 @@ def unpack_replies(gateway: Gateway, source: Path) -> int:
     Raises ConfigError when the network's keys are not known here, RefusedError for a receipt that
     is not by them or of a report that never left.
     """
-    if gateway.config.network.receipt_keys is None:
-        todo = "Name the network's /.well-known/jwks.json as network.receipt_keys"
-        raise ConfigError("receipts cannot be checked", where="network", todo=todo)
-    keys = public_keys(gateway.config.network.receipt_keys)
+    keys = _network_keys(gateway)
     try:
         replies = parcel.read_replies(source.read_bytes()).replies
     except OSError as error:
@@ -56,6 +55,15 @@ def unpack_replies(gateway: Gateway, source: Path) -> int:
             gateway.note(each)
     gateway.tell_engine()
     return sum(each is not None and each.outcome is Outcome.RECEIPT for each in answered)
+
+
+def _network_keys(gateway: Gateway) -> dict[str, OKPKey]:
+    path = gateway.config.network.receipt_keys
+    keys = public_keys(path) if path else {}
+    if not keys:
+        todo = "Name the network's /.well-known/jwks.json as network.receipt_keys"
+        raise ConfigError("the network's keys are not known here", where="network", todo=todo)
+    return keys
 
 
 def _in_order(gateway: Gateway) -> list[Consignment]:

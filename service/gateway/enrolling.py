@@ -81,24 +81,29 @@ def _of_the_engine(config: GatewayConfig) -> Iterator[Introduction]:
 def present(gateway: Gateway, introduction: Introduction) -> State:
     """Write that a key is presented, and send the request; how far the network is with it.
 
+    The engine is told when its key is accepted: it may sign with it from then on.
     Raises UnavailableError when nobody answers, StoreError when the network does not take it.
     """
     way, asked = open_way_out(gateway.config.network), introduction.request
+    kid = asked.jwk.key.thumbprint()
     gateway.note(
         Presented(
             to=gateway.recipient,
             key=asked.use,
-            kid=asked.jwk.key.thumbprint(),
+            kid=kid,
             request=sha256(introduction.body),
         )
     )
     try:
         with way.client:
-            return _sent(way, introduction)
+            state = _sent(way, introduction)
     except httpx.RequestError as error:
         todo = "`weir site doctor` checks the way; then present the keys again"
         where = gateway.recipient
         raise UnavailableError("the network does not answer", where=where, todo=todo) from error
+    if (asked.use, state) == ("reports", "accepted"):
+        gateway.spool.tell_accepted(kid)
+    return state
 
 
 def _sent(way: WayOut, introduction: Introduction) -> State:

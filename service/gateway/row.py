@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from service.measure.enrolment import Use
-from service.measure.head import PublicKey
+from service.measure.head import PublicKey, Thumbprint
 from service.measure.wire import Canonical, Mapping, Name, Sha256, Version
 
 Instant = Annotated[str, Field(pattern=r"^20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
@@ -170,13 +170,13 @@ class Greeted(_Event):
 class Presented(_Event):
     """A public key is being presented to the network; ``request`` is the hash of the exact bytes.
 
-    ``kid`` is the key's RFC 7638 thumbprint.
+    ``kid`` is the key's thumbprint.
     """
 
     event: Literal["presented"] = "presented"
     to: Origin
     key: Use
-    kid: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]
+    kid: Thumbprint
     request: Sha256
 
 

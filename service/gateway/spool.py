@@ -21,10 +21,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from service.errors import StoreError
 from service.fhir.signature import BODY_BYTES
 from service.gateway.row import Count, Detached, Outcome, Reason, ReceiptId
-from service.measure.head import Head
+from service.measure.head import Head, Thumbprint
 from service.measure.wire import Sha256
 
-OUT, BACK, STATE, REQUEST = "out", "back", "state.json", "enrolment.json"
+OUT, BACK, STATE = "out", "back", "state.json"
+REQUEST, ACCEPTED = "enrolment.json", "accepted.json"
 LARGEST_FILE = 2 * BODY_BYTES
 
 
@@ -55,6 +56,12 @@ class Presented(_Closed):
     def body(self) -> bytes:
         """The exact bytes of the request."""
         return b64decode(self.body64, validate=True)
+
+
+class Accepted(_Closed):
+    """The engine's key that the network said last to have accepted, by its id."""
+
+    kid: Thumbprint
 
 
 class Fate(StrEnum):
@@ -146,6 +153,15 @@ class Spool:
         """That request; None when the engine has left none."""
         path = self.folder / REQUEST
         return read(path, Presented) if path.exists() else None
+
+    def tell_accepted(self, kid: str) -> None:
+        """Leave word for the engine that the network has accepted its key."""
+        self._write(self.folder / ACCEPTED, Accepted(kid=kid))
+
+    def accepted(self) -> str | None:
+        """The key of which there is such word, by its id."""
+        path = self.folder / ACCEPTED
+        return read(path, Accepted).kid if path.exists() else None
 
     def _write(self, path: Path, content: BaseModel) -> None:
         try:

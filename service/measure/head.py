@@ -22,6 +22,7 @@ HEADER = "Weir-Ledger"
 PATH = "/ledger"
 MOST_BYTES = 4000
 PublicKey = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]  # base64url (RFC 8037)
+Thumbprint = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{43}$")]  # of a key (RFC 7638)
 
 
 class _Closed(BaseModel):

@@ -1,8 +1,9 @@
 """What is carried by hand where no line leads: reports to the network, and its receipts back.
 
-Two files of JSON. A parcel holds reports with the engine's signatures, and the head of the
-ledger, signed by its key over the hash of the reports; so nothing can be put in or taken out on
-the way. A reply holds what the network says to each, its receipts signed.
+Two files of JSON. A parcel holds reports with the engine's signatures, the network that it is for,
+and the head of the ledger, signed by its key over the hash of both; so nothing can be put in or
+taken out on the way, and nobody can address it anew. A network is named by its keys for receipts,
+since it has them alone. A reply holds what the network says to each, its receipts signed.
 """
 
 from base64 import b64decode, b64encode
@@ -13,10 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from service.errors import RefusedError
 from service.measure import head
+from service.measure.head import Thumbprint
 from service.measure.summary import sha256
 from service.measure.wire import Sha256
 
 MOST_REPORTS = 10_000
+NAMELESS = "weir parcel 1"  # the format of before: it did not say for whom it is
 LARGEST = 200_000_000  # bytes of a file
 
 
@@ -38,9 +41,13 @@ class CarriedReport(_Closed):
 
 
 class Parcel(_Closed):
-    """Reports on their way to the network; ``statement`` is the ledger's signed head."""
+    """Reports on their way to the network; ``statement`` is the ledger's signed head.
 
-    format: Literal["weir parcel 1"] = "weir parcel 1"
+    ``to`` are the keys of the network that it is for, by their ids.
+    """
+
+    format: Literal["weir parcel 2"] = "weir parcel 2"
+    to: tuple[Thumbprint, ...] = Field(min_length=1)
     statement: Annotated[str, Field(max_length=head.MOST_BYTES)]
     reports: tuple[CarriedReport, ...] = Field(max_length=MOST_REPORTS)
 
@@ -50,8 +57,8 @@ class Parcel(_Closed):
             told = head.read(self.statement)
         except RefusedError as error:
             raise ValueError(error.what) from None
-        if told.report != digest(self.reports):
-            raise ValueError("the reports are not those that were packed")
+        if told.report != digest(self.to, self.reports):
+            raise ValueError("it is not what was packed")
         return self
 
 
@@ -77,16 +84,20 @@ def carried(body: bytes, release: str, signature: str) -> CarriedReport:
     return CarriedReport(body64=body64, release=release, signature=signature)
 
 
-def digest(reports: tuple[CarriedReport, ...]) -> str:
+def digest(to: tuple[str, ...], reports: tuple[CarriedReport, ...]) -> str:
     """The hash that the statement of a parcel names."""
-    return sha256(rfc8785.dumps([each.model_dump(mode="json") for each in reports]))
+    packed = [each.model_dump(mode="json") for each in reports]
+    return sha256(rfc8785.dumps({"to": list(to), "reports": packed}))
 
 
 def read_parcel(data: bytes) -> Parcel:
     """Raises RefusedError for what is no parcel, or not as it was packed."""
     try:
         return Parcel.model_validate_json(data)
-    except ValidationError:
+    except ValidationError as error:
+        if any((each["loc"], each["input"]) == (("format",), NAMELESS) for each in error.errors()):
+            todo = "Bring the site's gateway up to date, and pack anew: `weir gateway export`"
+            raise RefusedError("this parcel does not name its network", todo=todo) from None
         raise RefusedError("this is no parcel, or it was opened on the way") from None
 
 

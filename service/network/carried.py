@@ -3,7 +3,7 @@
 from sqlalchemy import Engine
 from sqlmodel import Session
 
-from service.errors import RequestError
+from service.errors import RefusedError, RequestError
 from service.measure.parcel import CarriedReport, Replies, Reply, read_parcel
 from service.measure.summary import sha256
 from service.network import heads, receiving, roster
@@ -14,10 +14,15 @@ from service.network.keyring import Keyring
 def receive_parcel(engine: Engine, config: NetworkConfig, keyring: Keyring, data: bytes) -> Replies:
     """Keep a parcel's reports, each for itself, and say to each what the line would have said.
 
-    Safe to repeat. Raises RefusedError when it is no parcel, RequestError (412) when its ledger
-    does not go on from what is known.
+    Safe to repeat. Raises RefusedError when it is no parcel or another network's, RequestError
+    (412) when its ledger does not go on from what is known.
     """
     parcel = read_parcel(data)
+    if keyring.kid not in parcel.to:
+        todo = f"Carry it there. Where it was meant for this one, whose key is {keyring.kid}, the "
+        todo += "site's `receipt_keys` are another's: put /.well-known/jwks.json there, pack anew"
+        where = f"to {', '.join(parcel.to)}"
+        raise RefusedError("this parcel is for another network", where=where, todo=todo)
     with Session(engine) as session:
         roster.seed(session, config)  # the server may not have run since network.toml was written
         shown = heads.checked(session, parcel.statement)

@@ -115,6 +115,8 @@ def _build(
     findings = set_aside(folder, read, staged, divided)
     with workbench(folder) as work:
         findings += unresolved(work, folder)
+    if population.lost:
+        findings.append(Finding(Fault.UNKNOWN_SUCCESSOR, "Patient", population.lost))
     if not facts.patients:
         findings.append(Finding(Fault.NO_PATIENTS, "the pull"))
     facts = msgspec.structs.replace(facts, findings=sorted([*acquisition.findings, *findings]))

@@ -23,7 +23,7 @@
     list = "census"                     #   a FHIR List,
     patient_search = "Encounter?class=IMP"  #   a search,
     patients = "cohort.txt"             #   a file of ids or of system|value; else all patients
-    check_patients = 20                 # optional: of so many an export is compared with a search
+    check_patients = 20                 # optional: of so many a pull is compared with a search
     get_searches = false                # optional: GET, with patients' ids in addresses, where the
                                         #   EHR answers no search by POST
     ca_file = "ca.pem"                  # optional: the hospital's own authorities
@@ -45,6 +45,7 @@
 
     [refresh]                           # optional
     full_days = 7                       # everything is pulled so often at least; default: always
+    window_days = 31                    # between: who has news in so many days is pulled whole
 
     [tighten]                           # optional: stricter than the policy, never laxer
     threshold = 20                      # or rounding, candidates, k_delta, min_interval, max_share,
@@ -91,10 +92,19 @@ class RefreshConfig(Section):
 
     A pull of everything is made after ``full_days`` at the latest; between two of them changes
     alone are pulled, where the EHR tells them soundly. 0, the default: everything is pulled every
-    time, so that no verdict waits for the next full pull.
+    time, so that no verdict waits for the next full pull. ``window_days``: where the EHR does not
+    tell changes soundly, what is dated since so many days before the last full pull is looked at,
+    and patients of whom it is not as it is stored are pulled whole. 0: everything is pulled there.
     """
 
     full_days: int = Field(0, ge=0, le=31)
+    window_days: int = Field(0, ge=0, le=366)
+
+    @model_validator(mode="after")
+    def _between_full_pulls(self) -> Self:
+        if self.window_days and not self.full_days:
+            raise ValueError("window_days is of no use without full_days")
+        return self
 
 
 class TightenConfig(Section):

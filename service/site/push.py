@@ -59,16 +59,21 @@ def push(
     Raises StoreError when what is queued is not what was protected, or the gateway knows of more
     releases than the outbox; nothing is handed over then.
     """
-    spool = Spool(spool_of(config))
     before = len(outbox.sent())
+    hand_over(config, outbox, keys)
+    if config.network is not None:
+        run_gateway(gateway_of(config, config.network, keys), patience)
+        collect(outbox, Spool(spool_of(config)))
+    return _summary(outbox, before, alone=config.network is None)
+
+
+def hand_over(config: SiteConfig, outbox: Outbox, keys: SiteKeys) -> None:
+    """Leave all that is queued in the spool, signed; raises StoreError as `push` does."""
+    spool = Spool(spool_of(config))
     if config.network is None:
         collect(outbox, spool)  # else the gateway looks first whether its ledger is whole again
     for dispatch in outbox.queued():
         spool.put(_order(dispatch), dispatch.body, keys.sign(_intact(dispatch)))
-    if config.network is not None:
-        run_gateway(gateway_of(config, config.network, keys), patience)
-        collect(outbox, spool)
-    return _summary(outbox, before, alone=config.network is None)
 
 
 def collect(outbox: Outbox, spool: Spool) -> None:

@@ -65,6 +65,10 @@ class Carrier:
     def ledger(self) -> bytes:
         return (self.folder / "gateway" / NAME).read_bytes()
 
+    def knows(self, network: "Center") -> None:
+        """The network's public keys are given to the gateway, by hand."""
+        (self.folder / "jwks.json").write_bytes(network.jwks.read_bytes())
+
     def push(self) -> None:
         """What the engine does at the end of a run."""
         push(self.config, self.outbox, self.keys)
@@ -151,7 +155,7 @@ def north(tmp_path: Path, weir: Weir) -> Carrier:
 def network(tmp_path: Path, weir: Weir, north: Carrier) -> Center:
     """The network of the north site, whose keys the site has."""
     made = _network(tmp_path / "network", weir, north)
-    (north.folder / "jwks.json").write_bytes(made.jwks.read_bytes())
+    north.knows(made)
     return made
 
 
@@ -254,15 +258,29 @@ def test_a_parcel_that_is_brought_twice(north: Carrier, network: Center) -> None
 def test_a_parcel_for_another_network(
     tmp_path: Path, weir: Weir, north: Carrier, network: Center
 ) -> None:
-    other = _network(tmp_path / "other", weir)
+    """One that knows the site, too, and would take each of its reports."""
+    other = _network(tmp_path / "other", weir, north)
     north.export()
     status, said = other.receive(north.parcel)
+    assert (status, "this parcel is for another network" in said) == (1, True)
+    assert other.knows() == (0, 0)
+    assert not other.receipts.exists()
+    assert network.receive(north.parcel)[0] == 0
+
+
+def test_a_parcel_of_a_site_that_the_network_does_not_know(
+    tmp_path: Path, weir: Weir, north: Carrier
+) -> None:
+    stranger = _network(tmp_path / "stranger", weir)
+    north.knows(stranger)
+    north.export()
+    status, said = stranger.receive(north.parcel)
     assert (status, said) == (
         1,
         "0 reports received, 2 refused\n"
         "2 refused (HTTP 401): not signed with a key of one of this network's sites\n",
     )
-    assert other.knows() == (0, 0)
+    assert stranger.knows() == (0, 0)
 
 
 def test_a_parcel_of_a_site_whose_key_was_revoked(north: Carrier, network: Center) -> None:
@@ -278,10 +296,12 @@ def test_a_parcel_of_a_site_whose_key_was_revoked(north: Carrier, network: Cente
 def test_receipts_of_another_network(
     tmp_path: Path, weir: Weir, north: Carrier, network: Center
 ) -> None:
-    """It knows the site, too, and has its reports; but its receipts are not this network's."""
+    """It was given the site's reports before; but its receipts are not this network's."""
     other = _network(tmp_path / "other", weir, north)
+    north.knows(other)
     north.export()
     assert other.receive(north.parcel)[0] == 0
+    north.knows(network)
     ledger = north.ledger
     status, said = north.take_back(other.receipts)
     assert (status, "not signed by the network" in said) == (1, True)
@@ -294,7 +314,7 @@ def test_receipts_of_another_site(
     south = _site(tmp_path / "south", weir)
     both = _network(tmp_path / "both", weir, north, south)
     for each in (north, south):
-        (each.folder / "jwks.json").write_bytes(both.jwks.read_bytes())
+        each.knows(both)
         each.export()
     assert both.receive(south.parcel)[0] == 0
     ledger = north.ledger

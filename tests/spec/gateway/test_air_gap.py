@@ -9,6 +9,7 @@ import pytest
 from service.errors import ConfigError, RefusedError
 from service.gateway.air_gap import pack, unpack_replies
 from service.gateway.gateway import open_gateway
+from service.gateway.keys import ed25519, public_jwk
 from service.gateway.spool import Fate
 from service.measure.parcel import Reply
 from service.network.carried import receive_parcel
@@ -81,7 +82,9 @@ def test_carried_twice_is_received_once(carrier: Engine, receiver: Receiver) -> 
     assert (_import(carrier, receipts), _import(carrier, receipts)) == (2, 0)
 
 
-@pytest.mark.parametrize("what", ["a report less", "the order", "another report", "no parcel"])
+@pytest.mark.parametrize(
+    "what", ["a report less", "the order", "another report", "another network", "no parcel"]
+)
 def test_a_parcel_that_was_opened_is_not_received(
     carrier: Engine, receiver: Receiver, what: str
 ) -> None:
@@ -93,10 +96,46 @@ def test_a_parcel_that_was_opened_is_not_received(
             parcel["reports"].reverse()
         case "another report":
             parcel["reports"][0]["body64"] = parcel["reports"][1]["body64"]
+        case "another network":
+            parcel["to"] = [carrier.keys.kid]
         case _:
             parcel = {}
     with pytest.raises(RefusedError, match="no parcel"):
         _receive(carrier, receiver, json.dumps(parcel).encode())
+    assert receiver.submissions() == []
+
+
+def test_a_parcel_names_its_network_by_the_keys_that_the_gateway_has_of_it(
+    carrier: Engine, receiver: Receiver
+) -> None:
+    """A network that changed its key for receipts is still the same for sites that know both."""
+    other = public_jwk(ed25519(bytes(32)))
+    assert carrier.receipt_keys
+    own = json.loads(carrier.receipt_keys.read_text())["keys"]
+    carrier.receipt_keys.write_text(json.dumps({"keys": [other, *own]}))
+    data = _export(carrier)
+    assert set(json.loads(data)["to"]) == {other["kid"], own[0]["kid"]}
+    assert _import(carrier, _receive(carrier, receiver, data)) == 2
+
+
+def test_a_parcel_for_another_network_is_not_received(carrier: Engine, receiver: Receiver) -> None:
+    """Even where that one knows the site as well, and would take each of the reports."""
+    other = public_jwk(ed25519(bytes(32)))
+    assert carrier.receipt_keys
+    carrier.receipt_keys.write_text(json.dumps(other))
+    with pytest.raises(RefusedError, match="for another network") as refused:
+        _receive(carrier, receiver, _export(carrier))
+    assert other["kid"] in str(refused.value)
+    assert receiver.submissions() == []
+
+
+def test_a_parcel_of_before_names_no_network(carrier: Engine, receiver: Receiver) -> None:
+    """It may have been meant for another one: what is in it is packed anew."""
+    parcel = json.loads(_export(carrier)) | {"format": "weir parcel 1"}
+    del parcel["to"]
+    with pytest.raises(RefusedError, match="does not name its network") as refused:
+        _receive(carrier, receiver, json.dumps(parcel).encode())
+    assert "weir gateway export" in str(refused.value)
     assert receiver.submissions() == []
 
 
@@ -121,8 +160,15 @@ def test_a_refusal_comes_back_too(carrier: Engine, receiver: Receiver) -> None:
     assert sorted(each.fate for each in carrier.answers()) == [Fate.REFUSED, Fate.SENT]
 
 
-def test_without_the_networks_keys_no_receipt_counts(carrier: Engine, receiver: Receiver) -> None:
+def test_without_the_networks_keys_nothing_is_packed_and_no_receipt_counts(
+    carrier: Engine, receiver: Receiver
+) -> None:
     receipts = _receive(carrier, receiver, _export(carrier))
     online = replace(carrier, url=receiver.url, receipt_keys=None)
-    with open_gateway(online.config) as gateway, pytest.raises(ConfigError, match="be checked"):
-        unpack_replies(gateway, receipts)
+    known = carrier.events()
+    with open_gateway(online.config) as gateway:
+        with pytest.raises(ConfigError, match="keys are not known here"):
+            unpack_replies(gateway, receipts)
+        with pytest.raises(ConfigError, match="keys are not known here"):
+            pack(gateway, carrier.folder / "another.json")
+    assert carrier.events() == known

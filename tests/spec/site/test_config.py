@@ -48,6 +48,7 @@ MISTAKES = {
     "in the clear": ("https://ehr.", "http://ehr.", "use https"),
     "a kind that is none": ("[network]", '[network]\nkind = "ftp"', "network.kind"),
     "a site that no network can name": ("weir-north", "north hospital", "site:"),
+    "a window and no full pulls": ("[fhir]", "[refresh]\nwindow_days = 9\n[fhir]", "full_days"),
     "not TOML": ("[fhir]", "[fhir", "not TOML"),
 }
 
