@@ -13,7 +13,14 @@ from urllib.parse import quote, urlencode
 
 import httpx
 import msgspec
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+)
 
 from service.errors import (
     AuthorizationError,
@@ -97,16 +104,24 @@ class Manifest(BaseModel):
     error: tuple[ManifestFile, ...] = ()
     link: tuple[_Link, ...] = ()
 
+    @field_validator("deleted", "error", "link", mode="before")
+    @classmethod
+    def _none(cls, given: object) -> object:
+        """Some servers write null for what is not there."""
+        return () if given is None else given
+
     @property
     def next(self) -> str | None:
         """Where the manifest goes on, if this is a part of it."""
-        return next((link.url for link in self.link if link.relation == "next"), None)
+        return next((link.url for link in self.link if link.relation.lower() == "next"), None)
 
     def joined(self, other: "Manifest") -> "Manifest":
-        """Both parts as one; the data are as of the earlier time."""
+        """Both parts as one; the data are as of the earlier time. Whether files ask for a token
+        is not told when the parts say different things of it."""
+        same = self.requires_access_token == other.requires_access_token
         return Manifest(
             transaction_time=min(self.transaction_time, other.transaction_time),
-            requires_access_token=self.requires_access_token,
+            requires_access_token=self.requires_access_token if same else None,
             output=self.output + other.output,
             deleted=self.deleted + other.deleted,
             error=self.error + other.error,

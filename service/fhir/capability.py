@@ -10,6 +10,8 @@ from service.fhir.exchange import send
 
 OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 
+LONGEST_NAME = 80  # characters
+
 
 @dataclass(frozen=True)
 class Capability:
@@ -72,7 +74,7 @@ def read_capability(client: httpx.Client, base_url: str) -> Capability:
     response = send(client, request)
     try:
         statement = msgspec.json.decode(response.content, type=_Statement)
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except (ValueError, RecursionError):
         statement = _Statement()
     if statement.resource_type != "CapabilityStatement":
         raise EhrError(
@@ -99,8 +101,13 @@ def _capability(statement: _Statement) -> Capability:
         types=frozenset(resource.type for resource in resources),
         exports=any(name.lstrip("$").endswith("export") for name in operations),
         token_endpoint=next(filter(None, map(_token_endpoint, servers)), None),
-        software=statement.software.name if statement.software else "",
+        software=_shown(statement.software.name) if statement.software else "",
     )
+
+
+def _shown(name: str) -> str:
+    """A name as it may be shown on a terminal."""
+    return "".join(letter for letter in name if letter.isprintable())[:LONGEST_NAME]
 
 
 def _token_endpoint(rest: _Rest) -> str | None:

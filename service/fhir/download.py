@@ -9,6 +9,7 @@ import time
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 
@@ -23,19 +24,28 @@ GZIP_START = b"\x1f"  # no JSON begins with it
 GZIP_WINDOW = 31  # zlib: expect a gzip header and trailer
 
 
-def download(endpoint: Endpoint, url: str, path: Path, *, authorize: bool) -> int:
-    """Fetch one file to ``path``, readable by its owner only; the number of its lines.
+class Downloaded(NamedTuple):
+    """A file: the number of its ``lines``, blank ones not counted; ``framed``: the server told
+    where it ends. Else it ended as the connection did, whether that was all or not."""
 
-    Blank lines do not count. Tried again from the start when it breaks off. Raises ExpiredError
+    lines: int
+    framed: bool
+
+
+def download(endpoint: Endpoint, url: str, path: Path, *, authorize: bool) -> Downloaded:
+    """Fetch one file to ``path``, readable by its owner only.
+
+    Tried again from the start when it breaks off. Raises ExpiredError
     when the server no longer has it, ExportError when it does not give it or takes for ever,
     UnavailableError when patience is at an end, OSError when the disk does not take it.
     """
-    patiently(endpoint.patience, lambda: _fetch(endpoint, url, path, authorize))
+    framed = patiently(endpoint.patience, lambda: _fetch(endpoint, url, path, authorize))
     with path.open("rb") as lines:
-        return sum(1 for line in lines if not line.isspace())
+        return Downloaded(sum(1 for line in lines if not line.isspace()), framed)
 
 
-def _fetch(endpoint: Endpoint, url: str, path: Path, authorize: bool) -> None:
+def _fetch(endpoint: Endpoint, url: str, path: Path, authorize: bool) -> bool:
+    """Fetch it once; whether the server told where it ends."""
     part = path.with_name(f"{path.name}.part")
     with endpoint.stream(url, accept=NDJSON, authorize=authorize) as response:
         if response.status_code != 200:
@@ -46,6 +56,14 @@ def _fetch(endpoint: Endpoint, url: str, path: Path, authorize: bool) -> None:
         with speaking_to(response.request.url.host):
             _write(part, _timely(_plain(response, path.name), endpoint.patience.export, path.name))
     os.replace(part, path)
+    return _is_framed(response)
+
+
+def _is_framed(response: httpx.Response) -> bool:
+    """Whether what ends too early is noticed (RFC 9112 section 8)."""
+    told = response.headers
+    chunked = "chunked" in told.get("Transfer-Encoding", "").lower()
+    return chunked or "Content-Length" in told or not response.http_version.startswith("HTTP/1")
 
 
 def _write(part: Path, chunks: Iterator[bytes]) -> None:
@@ -77,6 +95,10 @@ def _plain(response: httpx.Response, name: str) -> Iterator[bytes]:
     try:
         for chunk in itertools.chain([first], chunks):
             yield inflate.decompress(chunk)
+            # A file may be made of several, with zeros behind them (RFC 1952).
+            while rest := inflate.unused_data.lstrip(b"\0"):
+                inflate = zlib.decompressobj(GZIP_WINDOW)
+                yield inflate.decompress(rest)
     except zlib.error:
         raise UnavailableError("A file is not whole", where=name, todo=AGAIN) from None
     if not inflate.eof:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import httpx
 
-from service.errors import AuthorizationError
+from service.errors import AuthorizationError, EhrError
 from service.fhir.exchange import send, speaking_to
 from service.fhir.outcome import status_text
 from service.fhir.patience import USUAL, Patience, patiently
@@ -75,8 +75,11 @@ class Endpoint:
             response.close()
 
     def absolute(self, url: str) -> str:
-        """An address as the server wrote it, made absolute."""
-        return str(httpx.URL(f"{self.base_url}/").join(url))
+        """An address as the server wrote it, made absolute. Raises EhrError when it is none."""
+        try:
+            return str(httpx.URL(f"{self.base_url}/").join(url))
+        except (httpx.InvalidURL, ValueError):
+            raise EhrError("The EHR gives an address that is none", where=self.base_url) from None
 
     def is_here(self, url: str) -> bool:
         """Whether an address is on this server: same scheme, host and port."""

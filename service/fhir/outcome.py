@@ -48,6 +48,14 @@ ISSUE_TYPES = frozenset(
         "informational",
     }
 )
+# Of these that say, however mildly, that not all was sent.
+LEAVING_OUT = frozenset(
+    {
+        *("suppressed", "incomplete", "too-costly", "timeout", "throttled", "transient"),
+        *("security", "login", "expired", "forbidden", "exception", "no-store"),
+        *("lock-error", "too-long", "conflict"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -64,11 +72,12 @@ class Issue:
     @property
     def is_harmless(self) -> bool:
         """Whether nothing was left out because of it."""
-        return self.severity == "information"
+        return self.severity == "information" and self.code not in LEAVING_OUT
 
     def means(self, codes: Collection[str]) -> bool:
         """Whether it is no error and one of these codes of the server's own says what it is."""
-        return self.severity == "warning" and not self.details.isdisjoint(codes)
+        no_error = self.severity in ("warning", "information")
+        return no_error and not self.details.isdisjoint(codes)
 
 
 def issues(outcome: Any) -> Iterator[Issue]:
@@ -99,7 +108,7 @@ def status_text(response: httpx.Response) -> str:
     """An answer's status and issue codes, as in "HTTP 404, not-found"; safe to show."""
     try:
         body = msgspec.json.decode(response.content)
-    except (msgspec.DecodeError, httpx.ResponseNotRead):
+    except (ValueError, RecursionError, httpx.ResponseNotRead):  # Unicode's are ValueErrors
         body = None
     if not isinstance(body, dict) or body.get("resourceType") != "OperationOutcome":
         return f"HTTP {response.status_code}"

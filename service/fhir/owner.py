@@ -36,13 +36,16 @@ def owners(kind: str, line: bytes) -> list[str]:
 
 def owners_of(head: Any, kind: str) -> list[str]:
     """The same from what `head_of` gives."""
-    link = patient_link(kind)
-    if link is None:
-        return []
-    first, *rest = link.split(".")
-    value = getattr(head, "for_" if first == "for" else first)
-    found = (PATIENT.fullmatch(text) for text in _follow(value, rest))
+    found = (PATIENT.fullmatch(text) for text in references_of(head, kind))
     return list(dict.fromkeys(match[1] for match in found if match))
+
+
+def references_of(head: Any, kind: str) -> Iterator[str]:
+    """What a record says of whose it is, as the server wrote it."""
+    link = patient_link(kind)
+    if link is not None:
+        first, *rest = link.split(".")
+        yield from _follow(getattr(head, "for_" if first == "for" else first), rest)
 
 
 def _follow(value: Any, path: list[str]) -> Iterator[str]:

@@ -21,5 +21,5 @@ def read_resource(endpoint: Endpoint, type_name: str, id: str) -> bytes | None:
         return None
     try:
         return msgspec.json.format(response.content, indent=-1)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return None

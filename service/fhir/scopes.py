@@ -32,5 +32,11 @@ def refused_types(types: Iterable[str], granted: str) -> frozenset[str]:
     return frozenset() if "*" in readable else frozenset(types) - readable
 
 
+def scope_type(text: str) -> str | None:
+    """The resource type, or *, that a scope is for; None when it is no scope, or says more."""
+    found = _SCOPE.fullmatch(text)
+    return found[1] if found else None
+
+
 def _reads(permission: str) -> bool:
     return set(_VERSION_1.get(permission, permission)) >= READ_AND_SEARCH

@@ -7,8 +7,9 @@ these wrong, so a search is `whole` only if nothing speaks against it.
 Searches go by POST: in an address patients' ids would stand in the logs of every server on the way.
 """
 
+from codecs import BOM_UTF8
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import parse_qsl, urlencode
 
@@ -20,6 +21,7 @@ from service.errors import AuthorizationError, EhrError, UnavailableError
 from service.fhir.endpoint import Body, Endpoint
 from service.fhir.outcome import Issue, issues, status_text
 from service.fhir.patience import patiently
+from service.fhir.surrogates import without_halves
 from service.progress import notice
 
 FORM = "application/x-www-form-urlencoded"
@@ -34,10 +36,15 @@ Method = Literal["get", "post", "post-else-get"]
 
 @dataclass(frozen=True)
 class Query:
-    """A search for resources of one type; ``parameters`` in the order in which they are sent."""
+    """A search for resources of one type; ``parameters`` in the order in which they are sent.
+
+    ``strict``: a server that does not know a parameter is to say so, and not to leave it out of
+    account (http://hl7.org/fhir/R4/search.html#errors).
+    """
 
     type: str
     parameters: tuple[tuple[str, str], ...]
+    strict: bool = False
 
     @property
     def text(self) -> str:
@@ -54,7 +61,7 @@ class Query:
         """The same search, in pages that end elsewhere."""
         size = max(1, (self.page_size or 1) * 2 // 3)
         kept = tuple(one for one in self.parameters if one[0] != "_count")
-        return Query(self.type, (*kept, ("_count", str(size))))
+        return replace(self, parameters=(*kept, ("_count", str(size))))
 
 
 @dataclass
@@ -105,7 +112,7 @@ class _Bundle(msgspec.Struct):
 
     def address(self, relation: str) -> str | None:
         """Where a link leads."""
-        return next((link.url for link in self.link if link.relation == relation), None)
+        return next((link.url for link in self.link if link.relation.lower() == relation), None)
 
     def is_full(self, size: int | None) -> bool:
         """Whether it holds as many matches as a page may."""
@@ -150,10 +157,13 @@ def search(endpoint: Endpoint, query: Query, manner: Manner = Manner()) -> Match
     broke_off = not matches.whole and (matches.found or not matches.refused)
     if not broke_off:
         return matches
-    again = _once(endpoint, query.in_smaller_pages() if matches.cut else query, manner)
+    if not matches.cut:
+        return _once(endpoint, query, manner)
+    again = _once(endpoint, query.in_smaller_pages(), manner)
     # The same end, although pages end elsewhere: it is no page that ended there.
-    if again.pages > matches.pages and again.found.keys() == matches.found.keys():
-        again.cut = False
+    again.cut = again.pages <= matches.pages or again.found.keys() != matches.found.keys()
+    if len(again.found) < len(matches.found):
+        again.found, again.nameless = matches.found, matches.nameless
     return again
 
 
@@ -162,7 +172,7 @@ def first_page(endpoint: Endpoint, query: Query, manner: Manner = Manner()) -> M
     matches = Matches()
     try:
         for entry in next(_pages(endpoint, query, manner)).entry:
-            _take(entry, matches, manner.harmless)
+            _take(entry, matches, query, manner.harmless)
     except _Refused as refused:
         matches.refused = str(refused)
     return matches
@@ -177,7 +187,9 @@ def _once(endpoint: Endpoint, query: Query, manner: Manner) -> Matches:
             matches.pages += 1
             known = len(matches.found)
             for entry in page.entry:
-                _take(entry, matches, manner.harmless)
+                _take(entry, matches, query, manner.harmless)
+            if query.strict and matches.pages == 1 and _is_ignored(query, page):
+                matches.issues.append(Issue("warning", "not-supported"))
             totals |= {page.total} if page.total is not None else set()
             matches.cut = page.is_full(query.page_size) and page.address("next") is None
             idle = 0 if len(matches.found) > known else idle + 1
@@ -191,10 +203,23 @@ def _once(endpoint: Endpoint, query: Query, manner: Manner) -> Matches:
         matches.circles = True
     if manner.totals:
         doubtful = matches.pages > 1 or matches.circles or matches.cut
-        if not totals and (doubtful or len(matches.found) >= SMALLEST_PAGE):
-            totals = _ask_total(endpoint, query, manner)
+        # The total of a page that is full and the only one may count what is on it.
+        own = matches.cut and matches.pages == 1
+        if own or (not totals and (doubtful or len(matches.found) >= SMALLEST_PAGE)):
+            told = _ask_total(endpoint, query, manner)
+            own = own and not told
+            totals |= told
         _compare(matches, totals)
+        matches.cut = matches.cut and (own or not totals)
     return matches
+
+
+def _is_ignored(query: Query, page: _Bundle) -> bool:
+    """Whether a parameter is not among those that the server says it has looked at."""
+    _, _, text = (page.address("self") or "").partition("?")
+    seen = {name.partition(":")[0] for name, _ in parse_qsl(text, keep_blank_values=True)}
+    asked = {name.partition(":")[0] for name, _ in query.parameters if not name.startswith("_")}
+    return bool(seen) and not asked <= seen
 
 
 def _compare(matches: Matches, totals: set[int]) -> None:
@@ -204,12 +229,11 @@ def _compare(matches: Matches, totals: set[int]) -> None:
         # Totals that differ from page to page: the data changed under the search.
         matches.mismatch = max(abs(total - came) for total in totals)
         matches.circles = matches.circles and matches.mismatch > 0
-        matches.cut = False  # the totals say it better
 
 
 def _ask_total(endpoint: Endpoint, query: Query, manner: Manner) -> set[int]:
     kept = tuple(one for one in query.parameters if one[0] not in ("_count", "_include"))
-    counting = Query(query.type, (*kept, ("_summary", "count")))
+    counting = replace(query, parameters=(*kept, ("_summary", "count")))
     try:
         page = next(_pages(endpoint, counting, manner))
     except (_Refused, EhrError):
@@ -217,10 +241,8 @@ def _ask_total(endpoint: Endpoint, query: Query, manner: Manner) -> set[int]:
     return set() if page.total is None else {page.total}
 
 
-def _take(entry: _Entry, matches: Matches, harmless: Collection[str]) -> None:
-    raw = bytes(entry.resource)
-    if not raw:
-        return
+def _take(entry: _Entry, matches: Matches, query: Query, harmless: Collection[str]) -> None:
+    raw = bytes(entry.resource) or b"null"  # an entry of nothing is for the quarantine
     try:
         head = msgspec.json.decode(raw, type=_Head)
     except (ValueError, RecursionError):
@@ -231,7 +253,8 @@ def _take(entry: _Entry, matches: Matches, harmless: Collection[str]) -> None:
         return
     line = _one_line(raw)
     key = head.resource_type, head.id
-    if mode == "include":
+    # Of the type that was asked for nothing is merely included: none is asked to be.
+    if mode == "include" and head.resource_type != query.type:
         matches.included.setdefault(key, line)
     elif not head.id:
         matches.nameless.append(line)  # it is for the quarantine
@@ -292,7 +315,10 @@ class _Circle(Exception):
 
 def _pages(endpoint: Endpoint, query: Query, manner: Manner) -> Iterator[_Bundle]:
     """The pages of a search. Raises _Refused, _Circle."""
-    page = patiently(endpoint.patience, lambda: _asked(endpoint, query.type, query.text, manner))
+    strictly = "handling=strict" if query.strict else None
+    page = patiently(
+        endpoint.patience, lambda: _asked(endpoint, query.type, query.text, manner, strictly)
+    )
     yield page
     seen: set[str] = set()
     while url := page.address("next"):
@@ -316,20 +342,23 @@ def _following(endpoint: Endpoint, type_name: str, url: str, manner: Manner) -> 
     return _answered(endpoint, url)
 
 
-def _asked(endpoint: Endpoint, type_name: str, text: str, manner: Manner) -> _Bundle:
+def _asked(
+    endpoint: Endpoint, type_name: str, text: str, manner: Manner, prefer: str | None = None
+) -> _Bundle:
     """Search by POST, or by GET where that is allowed and the server knows no POST."""
     by_get = f"{type_name}?{text}"
     if not manner.posts(type_name):
-        return _answered(endpoint, by_get)
+        return _answered(endpoint, by_get, prefer=prefer)
     try:
-        return _answered(endpoint, f"{type_name}/_search", Body(text.encode(), FORM))
+        body = Body(text.encode(), FORM)
+        return _answered(endpoint, f"{type_name}/_search", body, prefer)
     except _Refused as refused:
         if refused.status not in UNWILLING:
             raise
         if manner.method == "post":
             _tell(manner, type_name, f"{refused}; only `fhir.get_searches` would let GET be used")
             raise
-    page = _answered(endpoint, by_get)
+    page = _answered(endpoint, by_get, prefer=prefer)
     _tell(manner, type_name, "GET is used, with patients' ids in addresses")
     return page
 
@@ -341,9 +370,11 @@ def _tell(manner: Manner, type_name: str, how: str) -> None:
         notice(f"The EHR does not answer a search for {type_name} by POST: {how}")
 
 
-def _answered(endpoint: Endpoint, url: str, body: Body | None = None) -> _Bundle:
+def _answered(
+    endpoint: Endpoint, url: str, body: Body | None = None, prefer: str | None = None
+) -> _Bundle:
     try:
-        return _page(endpoint.ask(url, body=body))
+        return _page(endpoint.ask(url, body=body, prefer=prefer))
     except AuthorizationError as error:
         raise _Refused(error.what) from None
 
@@ -351,10 +382,7 @@ def _answered(endpoint: Endpoint, url: str, body: Body | None = None) -> _Bundle
 def _page(response: httpx.Response) -> _Bundle:
     if response.status_code != 200:
         raise _Refused(status_text(response), response.status_code)
-    try:
-        page = msgspec.json.decode(response.content, type=_Bundle)
-    except (ValueError, RecursionError):
-        page = _Bundle()
+    page = _decoded(response.content) or _decoded(without_halves(response.content)) or _Bundle()
     if page.resource_type != "Bundle":
         # A message of trouble under a good status: perhaps not so the next time.
         raise UnavailableError(
@@ -363,6 +391,13 @@ def _page(response: httpx.Response) -> _Bundle:
             todo="Ask the EHR's administrator whether this client may search",
         )
     return page
+
+
+def _decoded(content: bytes) -> _Bundle | None:
+    try:
+        return msgspec.json.decode(content.removeprefix(BOM_UTF8), type=_Bundle)
+    except (ValueError, RecursionError):
+        return None
 
 
 def _here(endpoint: Endpoint, url: str, itself: str | None, type_name: str) -> str:

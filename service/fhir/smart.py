@@ -79,7 +79,7 @@ def discover(client: httpx.Client, base_url: str) -> SmartConfiguration:
 class _Token(BaseModel):
     model_config = ConfigDict(frozen=True)
 
-    access_token: str = Field(repr=False)
+    access_token: str = Field(repr=False, pattern=r"^[\x20-\x7e]+$")  # RFC 6749, appendix A.12
     token_type: str
     expires_in: float = TOKEN_SECONDS
     scope: str | None = None
@@ -229,6 +229,6 @@ _ADVICE = {
 def _oauth_error(response: httpx.Response) -> str:
     try:
         error = msgspec.json.decode(response.content, type=dict[str, object]).get("error")
-    except (msgspec.DecodeError, msgspec.ValidationError):
+    except (ValueError, RecursionError):
         error = None
     return error if isinstance(error, str) and error in OAUTH_ERRORS else "no reason told"

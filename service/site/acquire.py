@@ -41,7 +41,7 @@ from service.fhir.patience import USUAL, Patience, patiently
 from service.fhir.smart import BackendService, discover
 from service.progress import notice
 from service.site.acquisition import Acquisition
-from service.site.asking import Asking
+from service.site.asking import EVERYTHING, Asking, Extent
 from service.site.cohort import Cohort, cohort_types, read_cohort
 from service.site.comparison import compare
 from service.site.config import SiteConfig
@@ -55,6 +55,7 @@ from service.site.vendor import VendorProfile, load_vendor
 from service.site.verdict import Fault, Finding
 
 FIRST_TRIES = 3  # to reach the EHR at all
+PULL, PULL_OF_SOME = "pull", "pull-of-some"  # the folders in data_dir
 STOP = "stop"  # a file in data_dir: while it is there, nothing is asked of the EHR
 CLOCKS = timedelta(minutes=5)  # by which the EHR's may be ahead of ours
 
@@ -63,21 +64,19 @@ def acquire(
     config: SiteConfig,
     plan: AcquisitionPlan,
     patience: Patience = USUAL,
-    since: str | None = None,
+    extent: Extent = EVERYTHING,
 ) -> Acquisition:
     """Pull what the plan names, and read what records refer to.
 
-    ``since`` is an instant as an earlier pull's ``transaction_time``: where the vendor profile says
-    that the EHR does it soundly, only records that changed after it are pulled, and all patients;
-    the acquisition tells whether it was so. Raises EhrError, ConfigError or StoreError when there
-    is nothing to work with.
+    The acquisition tells whether it has less than everything. Raises EhrError, ConfigError or
+    StoreError when there is nothing to work with.
     """
     profile = load_vendor(config.fhir.vendor, config.fhir.get_searches)
-    log = _open(config, profile, plan, since)
-    with _kept_if_broken_off(log.folder), opened(config) as (client, pace):
+    log = _open(config, profile, plan, extent)
+    with kept_if_broken_off(log.folder), opened(config) as (client, pace):
         endpoint = connect(config, plan, client, replace(patience, wait=pace.wait))
         allowed, refused = _allowed(endpoint, plan)
-        asking = Asking(config, profile, allowed, endpoint, since)
+        asking = Asking(config, profile, allowed, endpoint, extent)
         acquisition = _pull(asking, log)
     findings = [Finding(Fault.TYPE_REFUSED, name, 1, name) for name in sorted(refused)]
     return replace(acquisition, findings=(*findings, *acquisition.findings))
@@ -136,29 +135,30 @@ def _allowed(endpoint: Endpoint, plan: AcquisitionPlan) -> tuple[AcquisitionPlan
 
 
 def _open(
-    config: SiteConfig, profile: VendorProfile, plan: AcquisitionPlan, since: str | None
+    config: SiteConfig, profile: VendorProfile, plan: AcquisitionPlan, extent: Extent
 ) -> PullLog:
     """The log of the pull that was broken off, or of a new one."""
-    folder = config.data_dir / "pull"
+    folder = config.data_dir / (PULL if extent.patients is None else PULL_OF_SOME)
     try:
         config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return open_log(folder, _hash(config, profile, plan, since))
+        return open_log(folder, _hash(config, profile, plan, extent))
     except OSError as error:
         raise _cannot_write(folder, error) from error
 
 
-def _hash(
-    config: SiteConfig, profile: VendorProfile, plan: AcquisitionPlan, since: str | None
-) -> str:
+def _hash(config: SiteConfig, profile: VendorProfile, plan: AcquisitionPlan, extent: Extent) -> str:
     """Stands for all that decides what is pulled."""
     elements = {name: sorted(of) for name, of in sorted(plan.elements.items())}
     asked = config.fhir.model_dump(mode="json")
     sound = profile.model_dump(mode="json")
-    return sha256(msgspec.json.encode([asked, sound, elements, since])).hexdigest()
+    patients = config.fhir.patients
+    listed = patients.read_bytes() if patients is not None and patients.exists() else b""
+    told = msgspec.json.encode([asked, sound, elements, extent, listed], order="deterministic")
+    return sha256(told).hexdigest()
 
 
 @contextmanager
-def _kept_if_broken_off(folder: Path) -> Iterator[None]:
+def kept_if_broken_off(folder: Path) -> Iterator[None]:
     """Remove the files when something goes wrong that the next try would not mend."""
     try:
         yield
@@ -182,8 +182,7 @@ def _cannot_write(folder: Path, error: OSError) -> StoreError:
 
 def _pull(asking: Asking, log: PullLog) -> Acquisition:
     """By the way that the profile prefers, or by the other one when that is not offered."""
-    preferred = asking.profile.way
-    if preferred == "search":
+    if asking.profile.way == "search" or asking.extent.is_searched:
         return _by_search(asking, log)
     try:
         return _by_export(asking, log)
@@ -197,9 +196,10 @@ def _pull(asking: Asking, log: PullLog) -> Acquisition:
         return _by_search(asking, _anew(log))
 
 
-def _anew(log: PullLog) -> PullLog:
+def _anew(log: PullLog, otherwise: str = "") -> PullLog:
+    """A new log; of what is done otherwise than configured, and so not gone on with later."""
     assert log.started is not None  # open_log
-    return new_log(log.folder, log.started.of)
+    return new_log(log.folder, log.started.of + otherwise)
 
 
 def _by_export(asking: Asking, log: PullLog) -> Acquisition:
@@ -207,9 +207,11 @@ def _by_export(asking: Asking, log: PullLog) -> Acquisition:
     cohort = _cohort(asking)
     named = () if fhir.group is not None else tuple(sorted(cohort.ids or ()))
     if not asking.profile.export.since:
-        asking = replace(asking, since=None)
+        asking = replace(asking, extent=EVERYTHING)
     manifest = export(asking, named, log)
-    findings = log.findings() + check_members(log, cohort, asking.since is None)
+    findings = log.findings() + check_members(
+        log, cohort, asking.endpoint.base_url, asking.extent == EVERYTHING
+    )
     findings += close_export(asking, log)
     read_referred(asking, log)
     came = [file for file in log.files() if file.type != "Bundle"]
@@ -221,7 +223,7 @@ def _by_export(asking: Asking, log: PullLog) -> Acquisition:
         files=tuple(came),
         findings=tuple(findings),
         way="export",
-        since=asking.since,
+        since=asking.extent.since,
         deleted=deleted_files(log),
     )
 
@@ -240,10 +242,17 @@ def _cohort(asking: Asking) -> Cohort:
 
 
 def _by_search(asking: Asking, log: PullLog) -> Acquisition:
-    if not asking.profile.search.last_updated:
-        asking = replace(asking, since=None)
+    extent = asking.extent
+    if extent.since and not asking.profile.search.last_updated:
+        asking = replace(asking, extent=EVERYTHING)
     as_of = search_all(asking, log)
-    read_referred(asking, log)
+    many = asking.profile.search.patients_at_once > 1 and asking.extent == EVERYTHING
+    left_out = compare(asking, log.files(), datetime.fromisoformat(as_of)) if many else []
+    if any(finding.fault is Fault.LEFT_OUT for finding in left_out):
+        notice("A search for several patients does not find all: they are searched one by one")
+        return _by_search(asking.one_by_one(), _anew(log, "one by one"))
+    if extent.dated is None:  # or nothing of it is stored
+        read_referred(asking, log)
     return Acquisition(
         folder=log.folder,
         base_url=asking.endpoint.base_url,
@@ -251,7 +260,8 @@ def _by_search(asking: Asking, log: PullLog) -> Acquisition:
         files=tuple(log.files()),
         findings=tuple(search_findings(log)),
         way="search",
-        since=asking.since,
+        since=asking.extent.since,
+        whole=extent.patients is not None,
     )
 
 

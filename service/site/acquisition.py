@@ -30,7 +30,8 @@ class Acquisition:
     """What one pull brought; ``transaction_time`` is the EHR's clock, in ISO 8601 with offset.
 
     ``way`` is how it was pulled. ``since`` is the instant after which records changed to be in it;
-    None when it has all of them, whether that was asked for or not. ``deleted`` are NDJSON files of
+    None when it has all of them, whether that was asked for or not. ``whole``: of its
+    patients it has all records, and of the others none. ``deleted`` are NDJSON files of
     Bundles whose entries name what was deleted since (`{"request": {"method": "DELETE", "url":
     "Observation/1"}}`); their type is "Bundle".
     """
@@ -42,6 +43,7 @@ class Acquisition:
     findings: tuple[Finding, ...]
     way: Literal["export", "search"] = "export"
     since: str | None = None
+    whole: bool = False
     deleted: tuple[AcquiredFile, ...] = ()
 
     def discard(self) -> None:

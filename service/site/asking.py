@@ -1,6 +1,7 @@
 """How the plan is put to one EHR: its endpoint, its vendor profile, and what may be asked."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 
 from service.fhir.compartment import SHARED, patient_link
 from service.fhir.endpoint import Endpoint
@@ -12,20 +13,46 @@ from service.site.vendor import VendorProfile
 
 
 @dataclass(frozen=True)
+class Extent:
+    """Which of the plan's records a pull asks for: all, or by one of these fewer.
+
+    ``since``: those that changed after an instant, where the vendor profile says that the EHR tells
+    changes soundly, else all. ``dated``: those dated on a day or later, where the profile names the
+    type's search parameter for that, else all of the type. ``patients``: those of some patients.
+    """
+
+    since: str | None = None
+    dated: date | None = None
+    patients: frozenset[str] | None = None
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether no export can bring it."""
+        return self.dated is not None or self.patients is not None
+
+
+EVERYTHING = Extent()
+
+
+@dataclass(frozen=True)
 class Asking:
-    """A pull that is going on. ``plan`` is what the EHR lets us read of what the measures need;
-    ``since``: only records that changed after this instant are asked for."""
+    """A pull that is going on. ``plan`` is what the EHR lets us read of what the measures need."""
 
     config: SiteConfig
     profile: VendorProfile
     plan: AcquisitionPlan
     endpoint: Endpoint
-    since: str | None = None
+    extent: Extent = EVERYTHING
 
     @property
     def own_types(self) -> frozenset[str]:
         """The plan's types that are of a patient; the others are read when they are referred to."""
         return self.plan.types - SHARED
+
+    def one_by_one(self) -> "Asking":
+        """The same with one patient in a search."""
+        search = self.profile.search.model_copy(update={"patients_at_once": 1})
+        return replace(self, profile=self.profile.model_copy(update={"search": search}))
 
     @property
     def at_once(self) -> int:

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from service.fhir.compartment import SHARED as SHARED_TYPES
 from service.fhir.reference import parse_reference
 from service.site.acquisition import AcquiredFile
 from service.site.division import ROWS, load_records
@@ -88,15 +89,21 @@ def insert(work: Any, table: str, rows: Iterable[list[str]]) -> None:
         work.executemany(f"INSERT INTO {table} VALUES ({places})", told)
 
 
-def find_affected(work: Any, folder: Path, gone: Iterable[Key], merged: Iterable[str]) -> None:
-    """Make ``fresh``, ``gone`` and ``affected``; ``merged`` are patients whom others replace, and
-    those others."""
+def find_affected(
+    work: Any, folder: Path, gone: Iterable[Key], merged: Iterable[str], whole: Iterable[str]
+) -> None:
+    """Make ``fresh``, ``gone`` and ``affected``.
+
+    ``merged`` are patients whom others replace, and those others; ``whole`` are patients of whom
+    everything arrived, so that whatever else the store has of them is gone.
+    """
     load_records(work, folder, 0, ())
     work.execute("CREATE OR REPLACE TEMP TABLE fresh AS FROM record")
     load_records(work, folder, SHARED, ())
     work.execute("INSERT INTO fresh FROM record")
     work.execute("CREATE OR REPLACE TEMP TABLE gone (type VARCHAR, id VARCHAR)")
     insert(work, "gone", (list(key) for key in gone))
+    _find_left(work, whole)
     work.execute("CREATE OR REPLACE TEMP TABLE merged (id VARCHAR)")
     insert(work, "merged", ([id] for id in merged))
     work.execute(
@@ -129,6 +136,22 @@ def find_affected(work: Any, folder: Path, gone: Iterable[Key], merged: Iterable
                 WHERE NOT held.shared AND fresh.patient IS NULL
             UNION SELECT id FROM merged
         """
+    )
+
+
+def _find_left(work: Any, whole: Iterable[str]) -> None:
+    """Add to ``gone`` what the store has of these patients and did not arrive.
+
+    Of types that are searched by patient: the others arrive only where something refers to them.
+    """
+    work.execute(
+        """
+        INSERT INTO gone
+        SELECT type, id FROM old ANTI JOIN fresh USING (type, id)
+        WHERE NOT shared AND patient IN (SELECT unnest(?::VARCHAR[]))
+            AND type NOT IN (SELECT unnest(?::VARCHAR[]))
+        """,
+        [sorted(whole), sorted(SHARED_TYPES)],
     )
 
 

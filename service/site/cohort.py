@@ -5,8 +5,9 @@ A file has one patient a line: the id at the EHR, or an identifier as ``system|v
 EHR is asked for. What follows a # is a remark.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, quote
@@ -17,7 +18,7 @@ from service.errors import AuthorizationError, ConfigError, EhrError
 from service.fhir.compartment import patient_link
 from service.fhir.endpoint import Endpoint
 from service.fhir.outcome import status_text
-from service.fhir.owner import owners
+from service.fhir.owner import head_of, references_of
 from service.fhir.reference import parse_reference
 from service.fhir.searching import Manner, Matches, Query, search
 from service.site.ehr_config import FhirConfig
@@ -69,22 +70,57 @@ def _members(endpoint: Endpoint, group: str) -> Cohort:
     former: set[str] = set()
     missing = 0
     waiting, seen = [group], {group}
+    today = datetime.now(UTC).date().isoformat()
     while waiting:
-        for member in _read(endpoint, "Group", waiting.pop(), "fhir.group").get("member") or ():
+        resource = _read(endpoint, "Group", waiting.pop(), "fhir.group")
+        members = _objects(resource.get("member"))
+        missing += _unlisted(endpoint, resource, members)
+        for member in members:
             kind, id = _target(endpoint, member.get("entity"))
+            has_left = member.get("inactive") is True or _ended(member, today)
             if kind == "Patient":
-                (former if member.get("inactive") is True else ids).add(id)
+                (former if has_left else ids).add(id)
             elif kind == "Group" and len(seen) < MOST_GROUPS:
                 waiting += [id] if id not in seen else []
                 seen.add(id)
             else:
-                missing += member.get("inactive") is not True
+                missing += not has_left
     return Cohort(frozenset(ids), frozenset(former - ids), missing)
+
+
+def _objects(given: Any) -> list[dict[str, Any]]:
+    """An array of objects; in the place of what is none stands an empty one."""
+    listed = given if isinstance(given, list) else [] if given is None else [given]
+    return [one if isinstance(one, dict) else {} for one in listed]
+
+
+def _unlisted(endpoint: Endpoint, group: dict[str, Any], members: list[dict[str, Any]]) -> int:
+    """How many members a Group counts and does not list.
+
+    Raises EhrError when it lists none and there are, or are to be found by what they have in
+    common.
+    """
+    quantity = group.get("quantity")
+    counted = quantity if isinstance(quantity, int) else 0
+    if not members and (counted or group.get("actual") is False):
+        raise EhrError(
+            "The Group does not list its members",
+            where=f"Group at {endpoint.base_url}",
+            todo="Ask the EHR's administrator for a Group that does",
+        )
+    return max(0, counted - len(members))
+
+
+def _ended(member: dict[str, Any], today: str) -> bool:
+    """Whether a membership's period is over."""
+    period = member.get("period")
+    end = period.get("end") if isinstance(period, dict) else None
+    return isinstance(end, str) and end[:10] < today[: len(end)]
 
 
 def _listed(endpoint: Endpoint, id: str) -> Cohort:
     """The patients of a List; entries that were removed from it do not count."""
-    entries = _read(endpoint, "List", id, "fhir.list").get("entry") or ()
+    entries = _objects(_read(endpoint, "List", id, "fhir.list").get("entry"))
     targets = [
         _target(endpoint, entry.get("item"))
         for entry in entries
@@ -125,24 +161,36 @@ def _found(endpoint: Endpoint, text: str, manner: Manner) -> Cohort:
     asked = parse_qsl(parameters)
     if "_count" not in dict(asked):
         asked.append(("_count", str(PAGE)))  # else nobody can tell whether a page is full
-    matches = search(endpoint, Query(type_name, tuple(asked)), manner)
+    matches = search(endpoint, Query(type_name, tuple(asked), strict=True), manner)
     if matches.refused:
         raise EhrError(
             f"The EHR does not answer the search for patients ({matches.refused})",
             where=type_name,
             todo="Check fhir.patient_search",
         )
-    ids = frozenset(_patients(type_name, matches))
-    doubts = matches.mismatch + matches.circles + matches.cut
-    return Cohort(ids, missing=len(matches.issues) + doubts)
+    meant = [
+        {id} if kind == "Patient" else _owners(endpoint, kind, line)
+        for (kind, id), line in matches.found.items()
+    ]
+    return Cohort(frozenset().union(*meant), missing=meant.count(set()) + _doubts(matches))
 
 
-def _patients(type_name: str, matches: Matches) -> Iterator[str]:
-    for (kind, id), line in matches.found.items():
-        if kind == "Patient":
-            yield id
-        elif patient_link(kind):
-            yield from owners(kind, line)
+def _doubts(matches: Matches) -> int:
+    """What of a search nobody can tell whom it means, or whether it is all."""
+    told = len(matches.issues) + len(matches.nameless)
+    return told + matches.mismatch + matches.circles + matches.cut
+
+
+def _owners(endpoint: Endpoint, kind: str, line: bytes) -> set[str]:
+    """The patients whose record it is; none when that cannot be told."""
+    if patient_link(kind) is None:
+        return set()
+    try:
+        head = msgspec.json.decode(line, type=head_of(kind))
+        targets = [parse_reference(one, endpoint.base_url) for one in references_of(head, kind)]
+    except (ValueError, RecursionError):
+        return set()
+    return {found[1] for found in targets if found is not None and found[0] == "Patient"}
 
 
 def _named(endpoint: Endpoint, path: Path, manner: Manner) -> Cohort:
@@ -153,9 +201,9 @@ def _named(endpoint: Endpoint, path: Path, manner: Manner) -> Cohort:
         if "|" not in line:
             ids.add(line)
             continue
-        found = _identified(endpoint, line, manner)
+        found, doubts = _identified(endpoint, line, manner)
         ids.update(found)
-        missing += not found
+        missing += doubts or not found
     return Cohort(frozenset(ids), missing=missing)
 
 
@@ -178,7 +226,8 @@ def _lines(path: Path) -> Iterable[str]:
     return found
 
 
-def _identified(endpoint: Endpoint, identifier: str, manner: Manner) -> set[str]:
+def _identified(endpoint: Endpoint, identifier: str, manner: Manner) -> tuple[set[str], int]:
+    """The patients who have an identifier, and how many doubts there are that these are all."""
     # Identifiers are people's numbers: in an address they would stand in every log on the way.
     query = Query("Patient", (("identifier", identifier),))
     matches = search(endpoint, query, replace(manner, method="post"))
@@ -188,4 +237,27 @@ def _identified(endpoint: Endpoint, identifier: str, manner: Manner) -> set[str]
             where=f"Patient/_search at {endpoint.base_url}",
             todo="Give the EHR's own ids in the file of patients",
         )
-    return {id for kind, id in matches.found if kind == "Patient"}
+    # A server that does not know the parameter sends everybody.
+    found = {
+        id
+        for (kind, id), line in matches.found.items()
+        if kind == "Patient" and _has(line, identifier)
+    }
+    return found, _doubts(matches)
+
+
+class _Identified(msgspec.Struct):
+    identifier: list[dict[str, Any]] = []
+
+
+def _has(line: bytes, identifier: str) -> bool:
+    """Whether a Patient has an identifier, given as system|value."""
+    system, _, value = identifier.partition("|")
+    try:
+        listed = msgspec.json.decode(line, type=_Identified).identifier
+    except (ValueError, RecursionError):
+        return False
+    return any(
+        str(one.get("value")).casefold() == value.casefold() and (one.get("system") or "") == system
+        for one in listed
+    )

@@ -1,7 +1,8 @@
-"""An export held against a search: of a few of its patients all records are searched, too.
+"""A pull held against a search: of a few of its patients all records are searched one by one.
 
 What an export leaves out it does not tell: a filter that is applied wrongly, a file that is lost, a
-type that is missing for some patients. A search of the same server takes another way through it.
+type that is missing for some patients. A search of the same server takes another way through it. Of
+a search for many patients at once a server may look at the first, or take them all for one.
 """
 
 from collections.abc import Iterable
@@ -12,13 +13,14 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from service.errors import EhrError
-from service.fhir.searching import Query, chunks, search
+from service.fhir.searching import Query, search
 from service.fhir.together import together
 from service.progress import notice
 from service.site.acquisition import AcquiredFile
 from service.site.asking import Asking
+from service.site.population import patient_ids
 from service.site.referred import ids_in
-from service.site.searching import patient_parameter, patients_of
+from service.site.searching import patient_parameter
 from service.site.verdict import Fault, Finding
 
 
@@ -31,8 +33,8 @@ class _Versioned(msgspec.Struct):
 
 
 def compare(asking: Asking, files: list[AcquiredFile], as_of: datetime) -> list[Finding]:
-    """What a search finds and the export has not, by type; says so when there is no searching."""
-    patients = {id for id, _ in patients_of(file for file in files if file.type == "Patient")}
+    """What a search finds and the pull has not, by type; says so when there is no searching."""
+    patients = patient_ids(files)
     sample = _sample(patients, asking.config.fhir.check_patients, as_of)
     if not sample:
         return []
@@ -43,7 +45,10 @@ def compare(asking: Asking, files: list[AcquiredFile], as_of: datetime) -> list[
     silent = [name for name, count in zip(types, found, strict=True) if count is None]
     if silent:
         notice(f"Not compared with a search, which the EHR does not answer: {', '.join(silent)}")
-    return [
+    # Of what nobody can look for something must have come.
+    came = {file.type for file in files if file.lines}
+    unseen = [Finding(Fault.NOTHING_CAME, name, 1, name) for name in silent if name not in came]
+    return unseen + [
         Finding(Fault.LEFT_OUT, name, count, name)
         for name, count in zip(types, found, strict=True)
         if count
@@ -60,12 +65,12 @@ def _sample(patients: Iterable[str], size: int, as_of: datetime) -> list[str]:
 def _missing(
     asking: Asking, type_name: str, sample: list[str], files: list[AcquiredFile], as_of: datetime
 ) -> int | None:
-    """How many records of a type are not in the export; None when that cannot be searched."""
+    """How many records of a type are not in the pull; None when that cannot be searched."""
     there: dict[str, bytes] = {}
     sound = asking.profile.search
-    for ids in chunks(sample, sound.patients_at_once):
+    for id in sample:
         for text in sound.slices.get(type_name, ("",)):
-            parameters = [(patient_parameter(type_name), ",".join(ids)), *parse_qsl(text)]
+            parameters = [(patient_parameter(type_name), id), *parse_qsl(text)]
             query = Query(type_name, (*parameters, ("_count", str(sound.page_size))))
             try:
                 matches = search(asking.endpoint, query, sound.manner)
@@ -74,12 +79,12 @@ def _missing(
             if matches.refused:
                 return None
             there |= {id: line for (kind, id), line in matches.found.items() if kind == type_name}
-    exported = {id for file in files if file.type == type_name for id in ids_in(file)}
-    return sum(_was_there(there[id], as_of) for id in there.keys() - exported)
+    came = {id for file in files if file.type == type_name for id in ids_in(file)}
+    return sum(_was_there(there[id], as_of) for id in there.keys() - came)
 
 
 def _was_there(line: bytes, as_of: datetime) -> bool:
-    """Whether a record has not changed since the export; it has not when it does not say."""
+    """Whether a record has not changed since the pull; it has not when it does not say."""
     try:
         meta = msgspec.json.decode(line, type=_Versioned).meta
         return meta is None or datetime.fromisoformat(meta.lastUpdated) <= as_of

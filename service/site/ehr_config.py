@@ -57,7 +57,7 @@ def _quiet(text: Any) -> Quiet:
 class FhirConfig(Section):
     """The EHR's endpoint, who we are there, and which patients are meant (all if none is said).
 
-    ``check_patients``: of so many of its patients an export is compared with a search.
+    ``check_patients``: of so many of its patients a pull is compared with a search one by one.
     ``get_searches``: where the EHR answers no search by POST, GET may be used, with patients' ids
     in addresses.
     """

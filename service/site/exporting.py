@@ -107,7 +107,7 @@ def _request(
         level=level,
         types=types,
         group=asking.config.fhir.group,
-        since=asking.since if sound.since else None,
+        since=asking.extent.since if sound.since else None,
         elements={name: of for name, of in sent.items() if of is not None},
         patients=patients,
     )
@@ -121,7 +121,7 @@ def _fetch_all(asking: Asking, manifest: Manifest, log: PullLog) -> None:
             (file for file in manifest.output if file.type in asking.plan.types), 1
         )
     ]
-    if asking.since is not None:
+    if asking.extent.since is not None:
         wanted += [
             (f"deleted-{number:04}.ndjson", file.model_copy(update={"type": DELETED}))
             for number, file in enumerate(manifest.deleted, 1)
@@ -140,13 +140,19 @@ def _fetch(asking: Asking, manifest: Manifest, name: str, file: ManifestFile, lo
     """Download a file, once more if it does not hold as many lines as the manifest tells."""
     path = log.folder / name
     authorize = _needs_token(asking, manifest, file)
-    lines = download(asking.endpoint, file.url, path, authorize=authorize)
-    if file.count not in (None, lines):
-        lines = download(asking.endpoint, file.url, path, authorize=authorize)
-    found = []
-    if file.count is not None and file.count != lines:
-        found.append(Finding(Fault.COUNT_MISMATCH, name, abs(file.count - lines), _of(file)))
+    lines, framed = download(asking.endpoint, file.url, path, authorize=authorize)
+    if _short(file, lines):
+        lines, framed = download(asking.endpoint, file.url, path, authorize=authorize)
+    short = _short(file, lines)
+    found = [Finding(Fault.COUNT_MISMATCH, name, short, _of(file))] if short else []
+    if file.count is None and not framed:
+        found.append(Finding(Fault.UNFRAMED, name, 1, _of(file)))
     log.note(Fetched(name, name, file.type, lines, path.stat().st_size, found))
+
+
+def _short(file: ManifestFile, lines: int) -> int:
+    """How many lines a file has more or fewer than was told; one that is listed has some."""
+    return abs((max(1, lines) if file.count is None else file.count) - lines)
 
 
 def _of(file: ManifestFile) -> str:
@@ -167,18 +173,25 @@ def _told_errors(asking: Asking, manifest: Manifest) -> list[Finding]:
     for old in data_dir.glob(f"{ERRORS}-*.ndjson*"):
         old.unlink()
     findings = []
-    for number, file in enumerate(manifest.error, 1):
+    for number, file in enumerate(_of_outcomes(manifest), 1):
         path = data_dir / f"{ERRORS}-{number:04}.ndjson"
         authorize = _needs_token(asking, manifest, file)
         try:
-            download(asking.endpoint, file.url, path, authorize=authorize)
+            lines, _ = download(asking.endpoint, file.url, path, authorize=authorize)
         except ExportError:
             findings.append(Finding(Fault.EXPORT_ERROR, "an error file that is gone"))
             continue
         harmful = sum(not issue.is_harmless for issue in _issues(path))
+        harmful += max(0, (file.count or 0) - lines)  # what it says nobody has read
         if harmful:
             findings.append(Finding(Fault.EXPORT_ERROR, path.name, harmful))
     return findings
+
+
+def _of_outcomes(manifest: Manifest) -> Iterator[ManifestFile]:
+    """The files of OperationOutcomes; some servers list them among the records'."""
+    yield from manifest.error
+    yield from (file for file in manifest.output if file.type == "OperationOutcome")
 
 
 def _issues(path: Path) -> Iterator[Issue]:

@@ -18,13 +18,14 @@ from service.site.building import building_folder
 from service.site.division import PART, copy, workbench
 from service.site.placing import place_parts
 from service.site.quarantine import FILE as QUARANTINE
+from service.site.quarantine import Entry
 from service.site.recollection import FILE as OUTCOMES
 from service.site.staging import private
 from service.site.store import FILE, FOLDER, Facts, Index, last_index
 from service.site.survey import UNMAPPED_FILE, UNREVIEWED_FILE
 from service.site.verdict_list import FILE as VERDICTS
 
-FOLDERS = ("pull", "building")
+FOLDERS = ("pull", "pull-of-some", "building")
 # What the EHR or its records say in their own words, and what is worked out of them.
 WORDS = ("ehr-errors-*", f"{OUTCOMES}*", f"{UNMAPPED_FILE}*", f"{UNREVIEWED_FILE}*")
 
@@ -80,7 +81,8 @@ def _remove(data_dir: Path, folders: tuple[str, ...], patterns: tuple[str, ...])
 
 
 def _unquote(path: Path, id: str) -> bool:
-    """Leave out of the quarantine's list what names a patient."""
+    """Leave out of the quarantine's list what names a patient, and what nobody can tell whom it
+    names: records that are cut off, or no JSON. Whether any did."""
     if not path.exists():
         return False
     part = path.with_name(f"{path.name}.part")
@@ -88,12 +90,24 @@ def _unquote(path: Path, id: str) -> bool:
     found = False
     with path.open("rb") as lines, private(part) as kept:
         for line in lines:
-            if id.encode() in line:
-                found = True
-            else:
+            named = _names(line, id)
+            found = found or named is True
+            if named is False:
                 kept.write(line)
     part.replace(path)
     return found
+
+
+def _names(line: bytes, id: str) -> bool | None:
+    """Whether an entry of the quarantine names a patient; None when that cannot be told."""
+    if id.encode() in line:
+        return True
+    try:
+        record = msgspec.json.decode(line, type=Entry).record
+        plain = msgspec.json.encode(msgspec.json.decode(record)) if record is not None else b""
+    except (ValueError, RecursionError):
+        return None
+    return id.encode() in plain
 
 
 def _forget_stored(data_dir: Path, index: Index, id: str) -> bool:

@@ -5,7 +5,7 @@ that one bad line costs its neighbours nothing.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import Enum, auto
 from typing import Any
 
@@ -15,21 +15,26 @@ from msgspec import Raw
 from service.fhir.compartment import SHARED, resource_types
 from service.fhir.outcome import issues
 from service.fhir.reference import parse_reference
+from service.fhir.surrogates import without_halves
 from service.site.plan import AcquisitionPlan
 from service.site.shape import Shape, shape_of
 from service.site.verdict import Fault
 
 LONGEST = 4 * 2**20  # bytes of a record as kept
+SURE = 1500  # bytes: no shorter record is too deep, or has too long a number, to be read again
+DEEPEST = 200  # levels of arrays and objects: FHIR has a dozen
 OWNERS = 2**16  # references to patients that are remembered
 _BIRTH_DATE = re.compile(rb'"\d{4}(-\d\d(-\d\d)?)?"')
 _INSTANT = re.compile(r"[-0-9T:.Z+]{1,40}")
-_ID = re.compile(r"[^/?#\s\x00-\x20\x7f]{1,256}")
+_ID = re.compile(r"[-A-Za-z0-9.]{1,256}|[^/?#\s\x00-\x20\x7f]{1,256}")  # the usual ones first
 _MONTH = re.compile(rb'"(\d{4}-(?:0[1-9]|1[0-2]))')
-_REFERENCE = b'"reference"'
+_REFERENCE, _TO_PATIENT = b'"reference"', b'"reference":"Patient/'
+_ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
+ESCAPED_SLASH = b"\\/"
 _matches_id, _matches_instant, _find_month = _ID.fullmatch, _INSTANT.fullmatch, _MONTH.search
 
 
-class Row(msgspec.Struct, frozen=True, gc=False):
+class Row(msgspec.Struct, gc=False):
     """A record as it is stored. ``patient`` is None for what is nobody's, as a Location is.
 
     ``updated`` is meta.lastUpdated; ``month`` (YYYY-MM) when it was, as far as its type tells;
@@ -41,19 +46,18 @@ class Row(msgspec.Struct, frozen=True, gc=False):
     patient: str | None
     updated: str
     month: str
-    json: bytes
-    references: frozenset[tuple[str, str]]
     has_birth_date: bool
+    json: bytes = b""
+    references: frozenset[tuple[str, str]] = frozenset()
 
 
 class Unasked(Enum):
-    """A record that no measure needs: the server sent more than it was asked for."""
+    """What no measure needs: a message that nothing is wrong, a record of none of the patients."""
 
     UNASKED = auto()
 
 
 Read = Row | Fault | Unasked
-NONE: frozenset[tuple[str, str]] = frozenset()
 
 
 class Intake:
@@ -76,49 +80,46 @@ class Intake:
         # Whose a record is stands apart; references to other patients are not followed.
         named = b"|".join(name.encode() for name in sorted(plan.types - {"Patient"})) or b"(?!)"
         self._referred = re.compile(
-            rb'"reference"\s*:\s*"(' + named + rb')/([^/?#"\\\s\x00-\x20\x7f]{1,256})'
+            rb'"reference"\s*:\s*"(https?://[^"\\\s]*/)?('
+            + named
+            + rb')/([^/?#"\\\s\x00-\x20\x7f]{1,256})'
         )
 
-    def read_lines(self, lines: bytes, expected: str) -> Iterator[tuple[int, Read]]:
-        """What becomes of each of some whole lines, with its number from 0; none for blank ones.
+    def read_lines(self, lines: bytes, expected: str) -> list[Read | None]:
+        """What becomes of each of some whole lines; None for blank ones.
 
         ``expected`` is the type that the resources of the file should be of.
         """
         shape = self._shapes[expected]
         records = self._decoded(lines, shape)
         if records is None:
-            for number, line in enumerate(lines.split(b"\n")):
-                if line and not line.isspace():
-                    yield number, self.read(line, expected)
-            return
-        plain = not (b"\t" in lines or b"\r" in lines or self._base in lines)
-        apart: list[bytes] = []
-        for number, record in enumerate(records):
-            try:
-                if record.resourceType == expected:
-                    yield number, self._row(record, shape, plain)
-                    continue
-            except _Unusable as unusable:
-                yield number, unusable.why
-                continue
-            except (ValueError, RecursionError):  # what stands inside is no JSON that we can read
-                pass
-            apart = apart or lines.split(b"\n")
-            yield number, self.read(apart[number], expected)
+            apart = lines.removesuffix(b"\n").split(b"\n")
+            return [self.read(line, expected) if line.strip() else None for line in apart]
+        reads = self._read_all(records, shape)
+        if None in reads:
+            apart = lines.split(b"\n")
+            reads = [self.read(apart[n], expected) if r is None else r for n, r in enumerate(reads)]
+        return reads
 
     def read(self, line: bytes, expected: str) -> Read:
         """The record on a line of a file whose resources should be of type ``expected``."""
+        found = self._read(line, expected)
+        if found is Fault.UNREADABLE and (mended := without_halves(line)) != line:
+            return self._read(mended, expected)
+        return found
+
+    def _read(self, line: bytes, expected: str) -> Read:
         try:
             if not line.isascii():
                 line.decode()  # what is kept is not looked into, so UTF-8 is checked here
             shape = self._shapes[expected]
             record = shape.decoder.decode(line)
-            if record.resourceType == expected:
-                return self._row(record, shape)
-            if record.resourceType in self._shapes:
+            if record.resourceType not in self._shapes:
+                return _stranger(record.resourceType, line)
+            if record.resourceType != expected:
                 shape = self._shapes[record.resourceType]
-                return self._row(shape.decoder.decode(line), shape)
-            return _stranger(record.resourceType, line)
+                record = shape.decoder.decode(line)
+            return self._with_text(self._row(record, shape), _encode(record))
         except _Unusable as unusable:
             return unusable.why
         except (ValueError, RecursionError):  # msgspec's and Unicode's errors are ValueErrors
@@ -135,8 +136,32 @@ class Intake:
         ends = lines.count(b"\n") + (not lines.endswith(b"\n"))
         return records if len(records) == ends else None
 
-    def _row(self, record: Any, shape: Shape, plain: bool = False) -> Row:
-        """The record as a row; ``plain`` text needs no change to be kept on one line.
+    def _read_all(self, records: list[Any], shape: Shape) -> list[Read | None]:
+        """What becomes of records that stood on one line each; None for one to be read alone."""
+        reads: list[Read | None] = []
+        for record in records:
+            read: Read | None = None
+            try:
+                if record.resourceType == shape.type:
+                    read = self._row(record, shape)
+            except _Unusable as unusable:
+                read = unusable.why
+            except (ValueError, RecursionError):  # what stands inside is no JSON that we can read
+                pass
+            reads.append(read)
+        text = _encode_lines(records)
+        simple = _is_simple(text)
+        for number, json in enumerate(text.split(b"\n")[:-1]):
+            row = reads[number]
+            if isinstance(row, Row):
+                if simple and len(json) <= SURE:
+                    row.json = json
+                else:
+                    reads[number] = self._with_text(row, json)
+        return reads
+
+    def _row(self, record: Any, shape: Shape) -> Row:
+        """The record as a row that still lacks its text; takes off the record what is not kept.
 
         This is where the time goes: what is rare has functions of its own.
         """
@@ -163,18 +188,23 @@ class Intake:
                 break
         if record.contained:
             record.contained = [kept for held in record.contained if (kept := self._part(held))]
-        json = _encode(record)
-        if not plain:
+        return Row(shape.type, id, owner, updated, month, born)
+
+    def _with_text(self, row: Row, json: bytes) -> Read:
+        """The row with its text, and with what that refers to."""
+        try:
             json = self._plain(json)
-        if len(json) > LONGEST:
-            raise _Unusable(Fault.UNREADABLE)
-        more = json.count(_REFERENCE) > (link is not None)
-        references = self._references(json) if more else NONE
-        return Row(shape.type, id, owner, updated, month, json, references, born)
+        except (ValueError, RecursionError):
+            return Fault.UNREADABLE
+        if len(json) > SURE and _is_unwieldy(json):
+            return Fault.UNREADABLE
+        row.json, row.references = json, self._references(json)
+        return row
 
     def _references(self, json: bytes) -> frozenset[tuple[str, str]]:
+        """What is referred to; what is on another server goes by its whole address there."""
         found = self._referred.findall(json)
-        return frozenset((name.decode(), id.decode()) for name, id in found)
+        return frozenset((name.decode(), (base + id).decode()) for base, name, id in found)
 
     def _own(self, id: str) -> str:
         """A patient is their own, unless another one stands for them."""
@@ -206,9 +236,11 @@ class Intake:
         raise _Unusable(Fault.UNKNOWN_PATIENT if stranger else Unasked.UNASKED)
 
     def _plain(self, json: bytes) -> bytes:
-        """A record on one line, without a tab, its references relative."""
+        """A record on one line, without a tab, its references relative and slashes as such."""
         if b"\t" in json or b"\r" in json:
             json = msgspec.json.format(json, indent=-1)
+        if ESCAPED_SLASH in json:
+            json = _ESCAPE.sub(lambda found: b"/" if found[1] == b"/" else found[0], json)
         return self._absolute.sub(rb"\1", json) if self._base in json else json
 
     def _part(self, contained: Raw) -> Any:
@@ -229,14 +261,43 @@ class _Head(msgspec.Struct):
     resourceType: str
 
 
-_encode = msgspec.json.Encoder().encode
+_encode, _encode_lines = msgspec.json.Encoder().encode, msgspec.json.Encoder().encode_lines
+_look_through = msgspec.json.Decoder(float_hook=str).decode  # a number of any size
+
+
+def _is_simple(text: bytes) -> bool:
+    """Whether text is kept as it is (see `Intake._plain`), and refers to nothing but patients."""
+    if b"\t" in text or b"\r" in text or b"\\" in text:
+        return False
+    return text.count(_REFERENCE) == text.count(_TO_PATIENT)
+
+
+def _is_unwieldy(json: bytes) -> bool:
+    """Whether a record is too long, or what stands in it can be skipped and not be read."""
+    if len(json) > LONGEST:
+        return True
+    try:
+        levels = [_look_through(json)]
+    except (ValueError, RecursionError):
+        return True
+    if json.count(b"[") + json.count(b"{") <= DEEPEST:
+        return False
+    for _ in range(DEEPEST):
+        levels = [held for one in levels for held in _held(one)]
+    return bool(levels)
+
+
+def _held(value: Any) -> Iterable[Any]:
+    """The arrays and objects in one."""
+    values = value.values() if isinstance(value, dict) else value
+    return (one for one in values if isinstance(one, dict | list))
 
 
 def _stranger(type_name: str, line: bytes) -> Fault | Unasked:
     if type_name == "OperationOutcome":
         harmless = all(issue.is_harmless for issue in issues(msgspec.json.decode(line)))
         return Unasked.UNASKED if harmless else Fault.OUTCOME_AMONG_RECORDS
-    return Unasked.UNASKED if type_name in resource_types() else Fault.UNKNOWN_TYPE
+    return Fault.MISPLACED if type_name in resource_types() else Fault.UNKNOWN_TYPE
 
 
 def _follow(value: Any, path: tuple[str, ...]) -> Iterator[str]:

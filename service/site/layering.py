@@ -30,33 +30,46 @@ from service.site.population import Replacement, aliases, patient_ids, read_popu
 from service.site.staging import Range, Staged, ranges
 from service.site.store import Facts, Store, open_store
 from service.site.verdict import Fault, Finding
-from service.site.workers import Bench, Setting, Stage
+from service.site.workers import Bench, Stage, undivided
 
 LARGEST = 0.2  # share of the patients: with a larger layer, all is better pulled anew
 SMALL = 100  # patients: no layer of so few is too large
 UNSEEN = "Deletions that the EHR does not tell of, and who has come into the group or left it,"
 
 
-def lay_over(acquisition: Acquisition, plan: AcquisitionPlan, data_dir: Path) -> Store | None:
+def lay_over(
+    acquisition: Acquisition, plan: AcquisitionPlan, data_dir: Path, unseen: str = UNSEEN
+) -> Store | None:
     """Lay a pull of changes over the store; None when they show that a full pull is needed.
 
-    Raises StoreError. Then, and when there is None, the store stays as it was.
+    ``unseen`` is what such a pull cannot show, in words. Raises StoreError. Then, and when there is
+    None, the store stays as it was.
     """
     store = open_store(data_dir)
     with building_folder(data_dir) as folder, workbench(folder) as work:
-        facts = _lay(acquisition, plan, store, folder, work)
+        facts = _lay(acquisition, plan, store, folder, work, unseen)
         if facts is None:
             return None
         replaced = _ids(work, "SELECT id FROM replaced UNION SELECT id FROM affected")
-        if len(replaced) > max(SMALL, LARGEST * facts.patients):
+        if is_too_large(len(replaced), facts):
             return None
         facts = expecting(facts, store.facts.expected)
         place_layer(folder, facts, sorted(replaced), data_dir)
     return open_store(data_dir)
 
 
+def is_too_large(patients: int, facts: Facts) -> bool:
+    """Whether there are so many patients to lay over a store that it is better pulled anew."""
+    return patients > max(SMALL, LARGEST * facts.patients)
+
+
 def _lay(
-    acquisition: Acquisition, plan: AcquisitionPlan, store: Store, folder: Path, work: Any
+    acquisition: Acquisition,
+    plan: AcquisitionPlan,
+    store: Store,
+    folder: Path,
+    work: Any,
+    unseen: str,
 ) -> Facts | None:
     """Write ``layer.parquet`` and ``shared.parquet``; what is known of the store with them."""
     told = list(deletions(acquisition.deleted, acquisition.base_url))
@@ -77,7 +90,7 @@ def _lay(
     )
     if None in told:
         findings.append(Finding(Fault.EXPORT_ERROR, "what was deleted", told.count(None)))
-    findings += [*acquisition.findings, Finding(Fault.UNRECONCILED, UNSEEN)]
+    findings += [*acquisition.findings, Finding(Fault.UNRECONCILED, unseen)]
     facts = _counted(work, store.facts, divided, shared)
     arrived = Counter(store.facts.arrived) + arrived_of(read, staged)
     return msgspec.structs.replace(
@@ -135,20 +148,22 @@ def _stage(
     merged: Iterable[str],
 ) -> tuple[list[Range], list[Staged]]:
     """Read what arrived, and what stays of the patients of whom something is different now."""
-    setting = Setting(
-        folder=str(folder),
-        base_url=acquisition.base_url,
-        elements={name: sorted(of) for name, of in plan.elements.items()},
-        bounds=[],
-        aliases=dict(now),
-    )
     read = ranges(acquisition.files)
+    setting = undivided(folder, acquisition.base_url, plan, now)
     with closing(Bench(setting, 0)) as bench:
         staged = [_staged(bench, part) for part in read]
-        find_affected(work, folder, gone, merged)
+        find_affected(work, folder, gone, merged, _whole(acquisition, now))
         kept = ranges(write_kept(work, folder), first=len(read))
         staged += [_staged(bench, part) for part in kept]
     return [*read, *kept], staged
+
+
+def _whole(acquisition: Acquisition, now: Mapping[str, str]) -> set[str]:
+    """The patients of whom everything came, and of all whom they replace."""
+    if not acquisition.whole:
+        return set()
+    came = patient_ids(acquisition.files)
+    return came - {new for old, new in now.items() if old not in came}
 
 
 def _staged(bench: Bench, part: Range) -> Staged:
@@ -207,8 +222,8 @@ def _together(before: Iterable[Finding], now: Sequence[Finding]) -> Iterator[Fin
             counts[finding.fault, finding.where, finding.type] = finding.count
     for finding in now:
         key = finding.fault, finding.where, finding.type
-        # A patient who is read again lacks the same again.
-        again = finding.fault is Fault.UNRESOLVED_REFERENCE
+        # A patient who is read again lacks the same again, and parts are parts each time.
+        again = finding.fault in (Fault.UNRESOLVED_REFERENCE, Fault.SLICED)
         had = counts.get(key, 0)
         counts[key] = max(had, finding.count) if again else had + finding.count
     for (fault, where, type_name), count in counts.items():

@@ -7,8 +7,8 @@ import msgspec
 
 from service.site.acquisition import AcquiredFile
 from service.site.cohort import Cohort
+from service.site.population import linked
 from service.site.pull_log import PullLog
-from service.site.searching import patients_of
 from service.site.verdict import Fault, Finding
 
 
@@ -16,7 +16,9 @@ class _Head(msgspec.Struct):
     id: str = ""
 
 
-def check_members(log: PullLog, cohort: Cohort, all_should_come: bool) -> list[Finding]:
+def check_members(
+    log: PullLog, cohort: Cohort, base_url: str, all_should_come: bool
+) -> list[Finding]:
     """Take out patients whom nobody asked for, and count those who did not come.
 
     Whoever was put together with a member belongs, too. The records of those who are taken out are
@@ -25,21 +27,19 @@ def check_members(log: PullLog, cohort: Cohort, all_should_come: bool) -> list[F
     if cohort.ids is None:
         return []
     files = [file for file in log.files() if file.type == "Patient"]
-    came = dict[str, set[str]]()
-    for id, others in patients_of(files):
-        came.setdefault(id, set()).update(others)
+    came = set[str]()
+    pairs = set[tuple[str, str]]()  # who was replaced, and by whom
+    for id, links in linked(files, base_url):
+        came.add(id)
+        pairs.update((old, new) for _, old, new in links)
     wanted = cohort.ids | cohort.optional
-    stands_for = {other: id for id, others in came.items() for other in others}
-    strangers = {
-        id
-        for id, others in came.items()
-        if id not in wanted and not others & wanted and stands_for.get(id) not in wanted
-    }
+    belonging = {id for pair in pairs if not wanted.isdisjoint(pair) for id in pair}
+    strangers = came - wanted - belonging
     for file in files if strangers else []:
         _leave_out(log, file, strangers)
     if not all_should_come:
         return []
-    absent = {id for id in cohort.ids if id not in came and id not in stands_for}
+    absent = cohort.ids - came - {old for old, new in pairs if new in came}
     count = len(absent) + cohort.missing
     return [Finding(Fault.COHORT_INCOMPLETE, "the export", count)] if count else []
 

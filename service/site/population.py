@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
+from msgspec import Raw
 
 from service.fhir.reference import parse_reference
+from service.fhir.surrogates import without_halves
 from service.site.acquisition import AcquiredFile
 from service.site.staging import blocks, ranges
 
@@ -20,30 +23,22 @@ Replacement = tuple[str, str, str]  # the patient who says so, who is replaced, 
 class Population:
     """``bounds`` are the ids at which a new division of the patients begins, in order; ``aliases``
     the ids of patients that another one has replaced, with the other's; ``links`` what the patients
-    say of that."""
+    say of that. ``lost`` counts those who are there and were replaced, nobody knows by whom."""
 
     bounds: tuple[str, ...]
     aliases: Mapping[str, str]
     links: tuple[Replacement, ...] = ()
+    lost: int = 0
 
     @property
     def divisions(self) -> int:
         return len(self.bounds) + 1
 
 
-class _Reference(msgspec.Struct, frozen=True):
-    reference: str = ""
-
-
-class _Link(msgspec.Struct, frozen=True):
-    other: _Reference = _Reference()
-    type: str = ""
-
-
 class _Patient(msgspec.Struct):
     resourceType: str = ""
     id: str = ""
-    link: list[_Link] = []
+    link: Raw = Raw()
 
 
 def read_population(files: Sequence[AcquiredFile], base_url: str, divisions: int) -> Population:
@@ -57,9 +52,12 @@ def read_population(files: Sequence[AcquiredFile], base_url: str, divisions: int
         if len(ids) < MOST_IDS:
             ids.append(patient.id)
         links += _replacements(patient, base_url)
-    wanted = {last for _, _, last in links}
+    wanted = {id for _, old, new in links for id in (old, new)}
     there = {patient.id for patient in _all(files) if patient.id in wanted} if wanted else set()
-    return Population(_bounds(ids, divisions), aliases(links, there), tuple(sorted(set(links))))
+    known = aliases(links, there)
+    lost = {old for _, old, _ in links if old in there and old not in known}
+    links = sorted(set(links))
+    return Population(_bounds(ids, divisions), known, tuple(links), len(lost))
 
 
 def patient_ids(files: Iterable[AcquiredFile]) -> set[str]:
@@ -67,15 +65,33 @@ def patient_ids(files: Iterable[AcquiredFile]) -> set[str]:
     return {patient.id for patient in _all(files)}
 
 
+def linked(files: Iterable[AcquiredFile], base_url: str) -> Iterator[tuple[str, list[Replacement]]]:
+    """The pull's Patients, each with what it says of who replaces whom."""
+    for patient in _all(files):
+        yield patient.id, [link for link in _replacements(patient, base_url) if link[2]]
+
+
 def _replacements(patient: _Patient, base_url: str) -> Iterator[Replacement]:
-    """Who replaces whom (http://hl7.org/fhir/R4/valueset-link-type.html)."""
-    for link in patient.link:
-        other = parse_reference(link.other.reference, base_url)
-        if other is not None and other[0] == "Patient":
-            if link.type == "replaced-by":
-                yield patient.id, patient.id, other[1]
-            elif link.type == "replaces":
-                yield patient.id, other[1], patient.id
+    """Who replaces whom (http://hl7.org/fhir/R4/valueset-link-type.html); replaced by "" where it
+    cannot be told by whom."""
+    for link in _links(patient):
+        held = link.get("other")
+        text = held.get("reference") if isinstance(held, dict) else None
+        other = parse_reference(text, base_url) if isinstance(text, str) else None
+        id = other[1] if other is not None and other[0] == "Patient" else ""
+        if link.get("type") == "replaced-by":
+            yield patient.id, patient.id, id
+        elif link.get("type") == "replaces" and id:
+            yield patient.id, id, patient.id
+
+
+def _links(patient: _Patient) -> list[dict[str, Any]]:
+    """What stands in Patient.link, as far as it is what it should be."""
+    try:
+        given = msgspec.json.decode(patient.link) if bytes(patient.link) else None
+    except (ValueError, RecursionError):
+        given = None  # the record is found out when it is read
+    return [link for link in given if isinstance(link, dict)] if isinstance(given, list) else []
 
 
 def aliases(links: Iterable[Replacement], there: Set[str]) -> dict[str, str]:
@@ -104,7 +120,7 @@ def _last(id: str, replaced: Mapping[str, str]) -> str | None:
 def _all(files: Iterable[AcquiredFile]) -> Iterator[_Patient]:
     for part in ranges(file for file in files if file.type == "Patient"):
         for block in blocks(part):
-            yield from _patients(block)
+            yield from (patient for patient in _patients(block) if patient.id)
 
 
 def _patients(block: bytes) -> list[_Patient]:
@@ -116,7 +132,7 @@ def _patients(block: bytes) -> list[_Patient]:
 
 def _patient(line: bytes) -> _Patient | None:
     try:
-        return _decoder.decode(line)
+        return _decoder.decode(without_halves(line))
     except (ValueError, RecursionError):
         return None
 

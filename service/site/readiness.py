@@ -7,10 +7,10 @@ import msgspec
 from service.cql.model import json_names
 from service.errors import WeirError
 from service.fhir.capability import Capability
-from service.fhir.compartment import SHARED
+from service.fhir.compartment import SHARED, resource_types
 from service.fhir.endpoint import Endpoint
 from service.fhir.model import qualified, r4
-from service.fhir.scopes import refused_types
+from service.fhir.scopes import refused_types, scope_type
 from service.fhir.searching import Query, first_page
 from service.site.checkup import Check, bad, good, look
 from service.site.cohort import cohort_types, read_cohort
@@ -52,7 +52,11 @@ def check_scopes(endpoint: Endpoint, config: SiteConfig, types: frozenset[str]) 
         return look("Scopes", f"{named} cannot be read", ask=f"for the scope to read {named}")
     writing = [scope for scope in granted.split() if _writes(scope)]
     if writing:
-        what = f"more is granted than reading: {' '.join(sorted(writing))}"
+        # What is no scope that we know is counted, and not repeated.
+        known = sorted(scope for scope in writing if scope_type(scope) in {"*", *resource_types()})
+        others = len(writing) - len(known)
+        told = [*known, *([f"{others} other scopes"] if others else [])]
+        what = f"more is granted than reading: {' '.join(told)}"
         return look("Scopes", what, ask="to grant this client no more than reading")
     return good("Scopes", f"{len(types)} types may be read")
 

@@ -61,7 +61,9 @@ def _references(files: Iterable[AcquiredFile], types: frozenset[str], base_url: 
     if not types:
         return set()
     named = "|".join(sorted(types))
-    pattern = rf'"reference"\s*:\s*"(?:{re.escape(base_url)}/)?({named})/([^"/\\\s]+)'
+    slash = r"\\?/"  # some write it escaped
+    base = re.escape(base_url).replace("/", slash)
+    pattern = rf'"reference"\s*:\s*"(?:{base}{slash})?({named}){slash}([^"/\\\s]+)'
     finder = re.compile(pattern.encode())
     found: set[tuple[bytes, bytes]] = set()
     for file in files:

@@ -1,21 +1,30 @@
 """Steps 1 and 2: bring the store up to date, with what changed or with all that there is.
 
 Changes alone are asked for while the last pull of everything is recent, was sound, and was of the
-same patients and elements; everything else is pulled anew (see docs/decisions/0005).
+same patients and elements; everything else is pulled anew (see docs/decisions/0005). What changed
+the EHR tells itself, or a window shows it (docs/decisions/0012).
 """
 
 import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 
-from service.site.acquire import acquire
+from service.errors import ConfigError, EhrError, StoppedError, UnavailableError
+from service.progress import notice
+from service.site.acquire import acquire, kept_if_broken_off
+from service.site.acquisition import Acquisition
+from service.site.asking import EVERYTHING, Extent
 from service.site.building import build_store
 from service.site.config import SiteConfig
-from service.site.layering import lay_over
+from service.site.layering import is_too_large, lay_over
 from service.site.plan import AcquisitionPlan
 from service.site.store import Facts, Store, last_index
-from service.site.verdict import Fault
+from service.site.vendor import VendorProfile, load_vendor
+from service.site.verdict import Fault, Finding
+from service.site.window import Window, patients_with_news, window_of
 
 # Of these a pull of everything would find as much again; any other is reason for one.
 LASTING = frozenset(
@@ -23,7 +32,10 @@ LASTING = frozenset(
         Fault.UNREADABLE,
         Fault.UNKNOWN_TYPE,
         Fault.UNKNOWN_PATIENT,
+        Fault.UNKNOWN_SUCCESSOR,
+        Fault.MISPLACED,
         Fault.NO_BIRTH_DATE,
+        Fault.SLICED,
         Fault.UNRESOLVED_REFERENCE,
         Fault.UNRECONCILED,
     }
@@ -45,29 +57,33 @@ MANNERS = {
 
 def refresh(config: SiteConfig, plan: AcquisitionPlan) -> Store:
     """The store, up to date. Raises WeirError; then the last store stays."""
-    since = since_of(config, plan, datetime.now(UTC))
-    if since is not None:
-        store = _pull(config, plan, since)
+    last = recent(config, plan, datetime.now(UTC))
+    if last is not None:
+        store = _renew(config, plan, last)
         if store is not None:
             return store
-    store = _pull(config, plan, None)
+    store = _pull(config, plan, EVERYTHING)
     assert store is not None  # only changes can ask for more
     return store
 
 
-def since_of(config: SiteConfig, plan: AcquisitionPlan, now: datetime) -> str | None:
-    """The instant from which on changes are enough; None when everything must be pulled."""
+def recent(config: SiteConfig, plan: AcquisitionPlan, now: datetime) -> Facts | None:
+    """What is known of the store, if changes can be laid over it; else everything is pulled."""
     last = last_index(config.data_dir)
     if last is None or not _can_build_on(last.facts, config, plan):
         return None
     age = now - datetime.fromisoformat(last.facts.reconciled)
-    return last.facts.transaction_time if age < timedelta(days=config.refresh.full_days) else None
+    return last.facts if age < timedelta(days=config.refresh.full_days) else None
 
 
 def _can_build_on(facts: Facts, config: SiteConfig, plan: AcquisitionPlan) -> bool:
     same = {name: sorted(of) for name, of in plan.elements.items()} == facts.elements
-    lasting = all(finding.fault in LASTING for finding in facts.findings)
-    return same and lasting and facts.source == source_of(config)
+    return same and _lasting(facts.findings) and facts.source == source_of(config)
+
+
+def _lasting(findings: Iterable[Finding]) -> bool:
+    """Whether a pull of everything would find as much again."""
+    return all(finding.fault in LASTING for finding in findings)
 
 
 def source_of(config: SiteConfig) -> str:
@@ -79,13 +95,71 @@ def source_of(config: SiteConfig) -> str:
     return digest.hexdigest()
 
 
-def _pull(config: SiteConfig, plan: AcquisitionPlan, since: str | None) -> Store | None:
+def _renew(config: SiteConfig, plan: AcquisitionPlan, last: Facts) -> Store | None:
+    """Pull what may have changed, and store it; None when that shows that everything is needed."""
+    profile = load_vendor(config.fhir.vendor)
+    if profile.tells_changes or not config.refresh.window_days:
+        return _pull(config, plan, Extent(since=last.transaction_time))
+    if not profile.search.dates:
+        raise ConfigError(
+            "There can be no window: the vendor profile names no search by date",
+            where="refresh.window_days",
+            todo="Name what is sound in its [search.dates], or take out window_days",
+        )
+    return _look(config, plan, last, profile)
+
+
+def _pull(config: SiteConfig, plan: AcquisitionPlan, extent: Extent) -> Store | None:
     """Pull and store; None when changes show that everything is needed."""
-    acquisition = acquire(config, plan, since=since)
+    acquisition = acquire(config, plan, extent=extent)
     try:
         if acquisition.since is None:
             source = source_of(config)
             return build_store(acquisition, plan, config.data_dir, source=source)
         return lay_over(acquisition, plan, config.data_dir)
+    finally:
+        acquisition.discard()
+
+
+def _look(
+    config: SiteConfig, plan: AcquisitionPlan, last: Facts, profile: VendorProfile
+) -> Store | None:
+    """Pull a window, and whole the patients who have news there; None as above."""
+    window = window_of(last, config.refresh.window_days)
+    try:
+        seen = acquire(config, plan, extent=Extent(dated=window.day))
+        with kept_if_broken_off(seen.folder):
+            store = _lay(config, plan, last, profile, window, seen)
+    except (UnavailableError, StoppedError):
+        raise
+    except EhrError as error:  # a search that an export does without
+        notice(f"{error.what}: everything is pulled instead")
+        return None
+    seen.discard()
+    return store
+
+
+def _lay(
+    config: SiteConfig,
+    plan: AcquisitionPlan,
+    last: Facts,
+    profile: VendorProfile,
+    window: Window,
+    seen: Acquisition,
+) -> Store | None:
+    """Pull whole who has news in a window that was seen; None as above."""
+    if not _lasting(seen.findings):
+        notice("What is dated lately did not come whole: everything is pulled instead")
+        return None
+    ids = patients_with_news(seen, plan, window, profile.search.dates, config.data_dir)
+    if ids is None or is_too_large(len(ids), last):
+        return None
+    acquisition = acquire(config, plan, extent=Extent(patients=ids))
+    try:
+        if not _lasting(acquisition.findings):
+            return None
+        both = (*seen.findings, *acquisition.findings)
+        news = replace(acquisition, transaction_time=seen.transaction_time, findings=both)
+        return lay_over(news, plan, config.data_dir, window.unseen)
     finally:
         acquisition.discard()

@@ -5,13 +5,11 @@ EHR do not account for becomes a finding.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl
-
-import msgspec
 
 from service.fhir.compartment import SHARED
 from service.fhir.searching import Matches, Query, chunks, search
@@ -21,6 +19,7 @@ from service.site.acquisition import AcquiredFile
 from service.site.asking import Asking, elements_to_send
 from service.site.cohort import read_cohort
 from service.site.includes import includes
+from service.site.population import linked, patient_ids
 from service.site.pull_log import Cohort, PullLog
 from service.site.verdict import Fault, Finding
 
@@ -47,14 +46,19 @@ def search_all(asking: Asking, log: PullLog) -> str:
     """
     if log.cohort is None:
         as_of = _clock(asking)
-        manner = asking.profile.search.manner
-        cohort = read_cohort(asking.endpoint, asking.config.fhir, manner)
-        ids = None if cohort.ids is None else sorted(cohort.ids)
-        log.note(Cohort(ids, cohort.missing, as_of))
+        log.note(_cohort(asking, as_of))
     assert log.cohort is not None
     patients = _search_patients(asking, log.cohort, log)
     _search_parts(asking, list(_parts(asking, patients)), "Searching records", log)
     return log.cohort.as_of
+
+
+def _cohort(asking: Asking, as_of: str) -> Cohort:
+    """Whose records are wanted."""
+    if asking.extent.patients is not None:
+        return Cohort(sorted(asking.extent.patients), 0, as_of)
+    cohort = read_cohort(asking.endpoint, asking.config.fhir, asking.profile.search.manner)
+    return Cohort(None if cohort.ids is None else sorted(cohort.ids), cohort.missing, as_of)
 
 
 def search_findings(log: PullLog) -> list[Finding]:
@@ -65,7 +69,7 @@ def search_findings(log: PullLog) -> list[Finding]:
     found = [Finding(fault, where, count, of) for (fault, where, of), count in counts.items()]
     cohort = log.cohort
     if cohort is not None:
-        came = {id for id, _ in _patients_in(log)}
+        came = patient_ids(_patient_files(log))
         absent = len(set(cohort.ids or ()) - came) + cohort.missing
         if absent:
             found.append(Finding(Fault.COHORT_INCOMPLETE, "the EHR", absent))
@@ -87,7 +91,7 @@ def _search_patients(asking: Asking, cohort: Cohort, log: PullLog) -> list[str]:
     if cohort.ids is None:
         wanted = [Part(f"Patient:{EVERYONE}", "Patient")]
         _search_parts(asking, wanted, "Searching patients", log)
-        return sorted({id for id, _ in _patients_in(log)})
+        return sorted(patient_ids(_patient_files(log)))
     known: set[str] = set()
     new = set(cohort.ids)
     while new:
@@ -95,46 +99,13 @@ def _search_patients(asking: Asking, cohort: Cohort, log: PullLog) -> list[str]:
         groups = chunks(sorted(new), asking.profile.search.patients_at_once)
         parts = [Part(f"Patient:{ids[0]}", "Patient", ids) for ids in groups]
         _search_parts(asking, parts, "Searching patients", log)
-        new = {other for _, others in _patients_in(log) for other in others} - known
-    return sorted({id for id, _ in _patients_in(log)})
+        links = linked(_patient_files(log), asking.endpoint.base_url)
+        new = {id for _, told in links for _, *pair in told for id in pair} - known
+    return sorted(patient_ids(_patient_files(log)))
 
 
-class _Reference(msgspec.Struct, frozen=True):
-    reference: str = ""
-
-
-class _Link(msgspec.Struct):
-    other: _Reference = _Reference()
-    type: str = ""
-
-
-class _Patient(msgspec.Struct):
-    id: str = ""
-    link: list[_Link] = []
-
-
-def _patients_in(log: PullLog) -> Iterator[tuple[str, set[str]]]:
-    """The patients that came, each with those who replace them or whom they replace."""
-    return patients_of(file for file in log.files() if file.type == "Patient")
-
-
-def patients_of(files: Iterable[AcquiredFile]) -> Iterator[tuple[str, set[str]]]:
-    """The patients in files, each with the ids of those who replace them or whom they replace."""
-    for line in (line for file in files for line in file.read()):
-        try:
-            patient = msgspec.json.decode(line, type=_Patient)
-        except (ValueError, RecursionError):
-            continue
-        if patient.id:
-            yield patient.id, set(_others(patient))
-
-
-def _others(patient: _Patient) -> Iterator[str]:
-    for link in patient.link:
-        if link.type in ("replaced-by", "replaces"):
-            kind, _, id = link.other.reference.rpartition("/")
-            if kind.rpartition("/")[2] == "Patient" and id:
-                yield id
+def _patient_files(log: PullLog) -> list[AcquiredFile]:
+    return [file for file in log.files() if file.type == "Patient"]
 
 
 def _parts(asking: Asking, patients: list[str]) -> Iterator[Part]:
@@ -190,8 +161,11 @@ def _parameters(asking: Asking, part: Part, ids: tuple[str, ...]) -> Iterator[tu
     if ids:
         yield patient_parameter(part.type), ",".join(ids)
     yield from parse_qsl(part.slice)
-    if asking.since is not None and sound.last_updated and part.type != "Patient":
-        yield "_lastUpdated", f"ge{asking.since}"
+    extent = asking.extent
+    if extent.since is not None and sound.last_updated and part.type != "Patient":
+        yield "_lastUpdated", f"ge{extent.since}"
+    if extent.dated is not None and part.type in sound.dates:
+        yield sound.dates[part.type], f"ge{extent.dated}"
     if sound.include:
         yield from includes(part.type, asking.plan.types)
     elements = elements_to_send(asking.plan, part.type) if sound.elements else None

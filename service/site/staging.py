@@ -138,12 +138,14 @@ def stage(part: Range, intake: Intake, tables: Tables, folder: Path) -> Staged:
     line = lines = 0
     for block in blocks(part):
         aside: list[tuple[int, Fault, bool]] = []
-        for number, read in intake.read_lines(block, part.type):
-            lines += 1
+        reads = intake.read_lines(block, part.type)
+        for number, read in enumerate(reads):
             if isinstance(read, Row):
                 tables.add(part.number, line + number, read)
                 if not read.has_birth_date:
                     aside.append((number, Fault.NO_BIRTH_DATE, True))
+                if read.type != part.type:
+                    aside.append((number, Fault.MISPLACED, True))
             elif isinstance(read, Fault):
                 aside.append((number, read, False))
         if aside:
@@ -154,7 +156,8 @@ def stage(part: Range, intake: Intake, tables: Tables, folder: Path) -> Staged:
             ]
             _list(folder / f"aside-{part.number}.ndjson", entries)
             faults.update(fault for _, fault, _ in aside)
-        line += block.count(b"\n")
+        line += len(reads) - (not block.endswith(b"\n"))
+        lines += sum(read is not None for read in reads)
         tables.write()
     tables.flush()
     return Staged(part.number, line, lines, dict(faults))

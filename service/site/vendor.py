@@ -40,6 +40,7 @@ def _search_text(text: str) -> str:
 
 
 TypeName = Annotated[str, AfterValidator(_type_name)]
+ParameterName = Annotated[str, Field(pattern=r"^[a-z][a-z-]*$")]
 SearchText = Annotated[str, AfterValidator(_search_text)]
 
 
@@ -60,7 +61,8 @@ class ExportProfile(_Section):
 class SearchProfile(_Section):
     """What is sound of the server's search.
 
-    ``slices``: by type the searches that are made in turn, where it cannot be searched whole.
+    ``slices``: by type the searches that are made in turn, where it cannot be searched whole;
+    ``dates``: by type the parameter that finds what is dated on a day or later.
     """
 
     method: Method
@@ -72,6 +74,7 @@ class SearchProfile(_Section):
     elements: bool
     harmless: tuple[str, ...] = ()
     slices: dict[TypeName, tuple[SearchText, ...]] = Field(default_factory=dict)
+    dates: dict[TypeName, ParameterName] = Field(default_factory=dict)
 
     @cached_property
     def manner(self) -> Manner:
@@ -87,6 +90,11 @@ class VendorProfile(_Section):
     fall_back: bool
     export: ExportProfile
     search: SearchProfile
+
+    @property
+    def tells_changes(self) -> bool:
+        """Whether the preferred way can bring what changed, and that alone."""
+        return self.export.since if self.way == "export" else self.search.last_updated
 
 
 def vendor_names() -> list[str]:

@@ -20,14 +20,18 @@ class Fault(StrEnum):
     TYPE_REFUSED = "type-refused"
     EXPORT_ERROR = "export-error"
     COUNT_MISMATCH = "count-mismatch"
+    UNFRAMED = "unframed"
     OUTCOME_AMONG_RECORDS = "outcome-among-records"
     UNREADABLE = "unreadable"
     UNKNOWN_TYPE = "unknown-type"
     UNKNOWN_PATIENT = "unknown-patient"
+    UNKNOWN_SUCCESSOR = "unknown-successor"
     NO_BIRTH_DATE = "no-birth-date"
+    MISPLACED = "misplaced"
     NO_PATIENTS = "no-patients"
     COHORT_INCOMPLETE = "cohort-incomplete"
     LEFT_OUT = "left-out"
+    NOTHING_CAME = "nothing-came"
     ENDLESS = "endless"
     CUT_OFF = "cut-off"
     SLICED = "sliced"
@@ -44,14 +48,18 @@ REASONS: Mapping[Fault, Reason] = {
     Fault.TYPE_REFUSED: Reason.TYPE_REFUSED,
     Fault.EXPORT_ERROR: Reason.MANIFEST_ERROR,
     Fault.COUNT_MISMATCH: Reason.COUNT_MISMATCH,
+    Fault.UNFRAMED: Reason.MISSING_DATA,
     Fault.OUTCOME_AMONG_RECORDS: Reason.PAGE_OUTCOME,
     Fault.UNREADABLE: Reason.UNREADABLE_RECORD,
     Fault.UNKNOWN_TYPE: Reason.UNREADABLE_RECORD,
     Fault.UNKNOWN_PATIENT: Reason.MISSING_DATA,
+    Fault.UNKNOWN_SUCCESSOR: Reason.UNRESOLVED_REFERENCE,
     Fault.NO_BIRTH_DATE: Reason.UNREADABLE_RECORD,
+    Fault.MISPLACED: Reason.UNREADABLE_RECORD,
     Fault.NO_PATIENTS: Reason.MISSING_DATA,
     Fault.COHORT_INCOMPLETE: Reason.MISSING_DATA,
     Fault.LEFT_OUT: Reason.MISSING_DATA,
+    Fault.NOTHING_CAME: Reason.MISSING_DATA,
     Fault.ENDLESS: Reason.COUNT_MISMATCH,
     Fault.CUT_OFF: Reason.MISSING_DATA,
     Fault.SLICED: Reason.MISSING_DATA,
@@ -67,14 +75,18 @@ SENTENCES: Mapping[Fault, str] = {
     Fault.TYPE_REFUSED: "the EHR does not let this client read {where}",
     Fault.EXPORT_ERROR: "the EHR reports {count} problems with its export in {where}",
     Fault.COUNT_MISMATCH: "{where}: {count} lines more or fewer than the EHR announced",
+    Fault.UNFRAMED: "{where} ended with the connection, and nothing tells whether it is all",
     Fault.OUTCOME_AMONG_RECORDS: "{where}: {count} messages of trouble instead of records",
     Fault.UNREADABLE: "{where}: {count} lines are no FHIR resource",
     Fault.UNKNOWN_TYPE: "{where}: {count} resources are of a type that FHIR R4 does not have",
     Fault.UNKNOWN_PATIENT: "{where}: {count} resources are of a patient who did not arrive",
+    Fault.UNKNOWN_SUCCESSOR: "{count} patients were put together with others who are not there",
     Fault.NO_BIRTH_DATE: "{where}: {count} patients have no birth date",
+    Fault.MISPLACED: "{where}: {count} resources are of another type than the file's",
     Fault.NO_PATIENTS: "not one patient arrived",
     Fault.COHORT_INCOMPLETE: "{count} patients of the cohort did not come from {where}",
-    Fault.LEFT_OUT: "{where}: {count} records that a search finds are not in the export",
+    Fault.LEFT_OUT: "{where}: {count} records that a search finds are not in the pull",
+    Fault.NOTHING_CAME: "no {where} came at all, and the EHR lets nobody search for it",
     Fault.ENDLESS: "{where}: the pages of {count} searches lead in a circle",
     Fault.CUT_OFF: "{where}: {count} searches end with a full page, and there may be more",
     Fault.SLICED: "{where} was searched in parts, which may not be all of it",
@@ -89,7 +101,11 @@ SENTENCES: Mapping[Fault, str] = {
 FATAL = frozenset({Fault.TYPE_REFUSED, Fault.NO_PATIENTS})
 LOSES_RECORDS = frozenset({Fault.UNREADABLE, Fault.UNKNOWN_TYPE, Fault.UNKNOWN_PATIENT})
 # Listed one by one in the quarantine.
-QUARANTINED = LOSES_RECORDS | {Fault.NO_BIRTH_DATE, Fault.OUTCOME_AMONG_RECORDS}
+QUARANTINED = LOSES_RECORDS | {
+    Fault.NO_BIRTH_DATE,
+    Fault.MISPLACED,
+    Fault.OUTCOME_AMONG_RECORDS,
+}
 
 
 @dataclass(frozen=True, order=True)

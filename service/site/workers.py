@@ -7,9 +7,10 @@ with it, so that none outlives the run.
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
+from functools import cached_property
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -34,6 +35,14 @@ class Setting(msgspec.Struct, frozen=True):
     elements: dict[str, list[str]]
     bounds: list[str]
     aliases: dict[str, str]
+
+
+def undivided(
+    folder: Path, base_url: str, plan: AcquisitionPlan, aliases: Mapping[str, str]
+) -> Setting:
+    """The setting of a build in which all patients are one division."""
+    elements = {name: sorted(of) for name, of in plan.elements.items()}
+    return Setting(str(folder), base_url, elements, bounds=[], aliases=dict(aliases))
 
 
 class Stage(msgspec.Struct, frozen=True, tag=True):
@@ -84,19 +93,25 @@ class Bench:
         self._intake = Intake(plan, setting.base_url, setting.aliases)
         self._tables = Tables(self._folder, process, setting.bounds)
         self._threads = threads
+        self._opened = ExitStack()
+
+    @cached_property
+    def _work(self) -> Any:
+        """The database of all jobs: each replaces the tables of the last one."""
+        return self._opened.enter_context(workbench(self._folder, "512MB", self._threads))
 
     def do(self, job: Job) -> Staged | Divided | Found:
         """Raises OSError and duckdb.Error."""
         if isinstance(job, Stage):
             return stage(job.part, self._intake, self._tables, self._folder)
-        with workbench(self._folder, "512MB", self._threads) as work:
-            if isinstance(job, Seek):
-                return Found(versions(work, self._folder, job.number, job.keys))
-            return divide(work, self._folder, job.number, job.leave_out)
+        if isinstance(job, Seek):
+            return Found(versions(self._work, self._folder, job.number, job.keys))
+        return divide(self._work, self._folder, job.number, job.leave_out)
 
     def close(self) -> None:
-        """Close the files that are written."""
+        """Close the files that are written, and the database."""
         self._tables.close()
+        self._opened.close()
 
 
 class Workers:
@@ -133,7 +148,7 @@ def workers(setting: Setting, *, alone: bool) -> Iterator[Workers]:
     """A process for each core, or this one ``alone``. Raises StoreError when one cannot work."""
     cores = len(os.sched_getaffinity(0))
     if alone or cores == 1:
-        with closing(Bench(setting, 0)) as bench:
+        with closing(Bench(setting, 0, cores)) as bench:
             yield Workers([lambda job, result: bench.do(job)])
         return
     with ExitStack() as stack:

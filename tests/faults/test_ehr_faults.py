@@ -156,6 +156,7 @@ DECLINED: dict[str, Callable[[], Fault]] = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", DECLINED)
 def test_an_ehr_that_does_not_export_is_searched_and_it_is_said(
     ehr: SmallEhr, tmp_path: Path, truth: Records, name: str, capfd: pytest.CaptureFixture[str]
@@ -177,6 +178,7 @@ def relative_status(method: str, path: str, given: Any) -> Any:
     return given
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", SURVIVED)
 def test_what_passes_is_survived(ehr: SmallEhr, tmp_path: Path, truth: Records, name: str) -> None:
     with ehr.proxy.fault(SURVIVED[name]()):

@@ -162,6 +162,7 @@ SURVIVED: dict[str, Callable[[], Fault]] = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", SURVIVED)
 def test_what_passes_is_survived(ehr: SmallEhr, tmp_path: Path, truth: Records, name: str) -> None:
     with ehr.proxy.fault(SURVIVED[name]()):
@@ -179,6 +180,7 @@ BY_POST = (
 )
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", BY_POST)
 def test_by_post_it_is_survived_too(
     ehr: SmallEhr, tmp_path: Path, truth: Records, name: str

@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Event
 
 import httpx
+import pytest
 from sqlalchemy import create_engine, text
 
 from service.demo.ehr import free_port
@@ -81,6 +82,7 @@ def send(client: httpx.Client, url: str, body: bytes) -> httpx.Response:
     return client.post(f"{url}/fhir/MeasureReport", content=body, headers=headers)
 
 
+@pytest.mark.full
 def test_a_kill_loses_nothing_that_was_acknowledged_and_doubles_nothing(
     tmp_path: Path, database: str
 ) -> None:

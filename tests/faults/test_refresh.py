@@ -3,7 +3,8 @@
 The server keeps meta.lastUpdated for every record, and tells nothing of deletions.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -49,6 +50,13 @@ class Hospital:
         """A site that trusts this server to tell changes."""
         config = profiled(site_config(self.base_url, self.key, data_dir), since="true")
         return config.model_copy(update={"refresh": RefreshConfig(full_days=full_days)})
+
+    def windowed(self, data_dir: Path) -> SiteConfig:
+        """A site that does not, and trusts its search by date."""
+        config = profiled(site_config(self.base_url, self.key, data_dir))
+        with Path(config.fhir.vendor).open("a") as profile:
+            profile.write('\n[search.dates]\nEncounter = "date"\nObservation = "date"\n')
+        return config.model_copy(update={"refresh": RefreshConfig(full_days=7, window_days=7)})
 
     def put(self, *resources: Resource) -> None:
         load(self.client, self.base_url, ADMINISTRATOR, resources, lambda n: None)
@@ -127,6 +135,35 @@ def test_after_the_full_pull_the_store_is_that_of_a_fresh_one(
     hospital: Hospital, tmp_path: Path
 ) -> None:
     check(hospital, tmp_path, Random(1), nights=2, changes=6)
+
+
+@pytest.mark.full
+def test_a_window_shows_new_changed_moved_and_deleted_records_of_these_days(
+    hospital: Hospital, tmp_path: Path
+) -> None:
+    """The pull of everything is an export here, and the window is searched."""
+    today = {"effectiveDateTime": datetime.now(UTC).isoformat(timespec="seconds")}
+    one = {**hospital.there["Observation", "pain-1"], "id": "today", **today}
+    order = {**hospital.there["MedicationRequest", "order-1"], "id": "today"}  # of no date
+    steps: list[Callable[[], None]] = [
+        lambda: hospital.put(one, order),
+        lambda: hospital.put({**one, "valueQuantity": {"value": 7}}),
+        lambda: hospital.put({**one, "subject": {"reference": f"Patient/{PATIENTS[1]}"}}),
+        lambda: hospital.delete(("Observation", "today")),
+        lambda: hospital.delete(("MedicationRequest", "today")),
+        lambda: None,
+    ]
+    config = hospital.windowed(tmp_path / "site")
+    refresh(config, PLAN)
+    for number, step in enumerate(steps):
+        before = content(config.data_dir)
+        step()
+        laid = refresh(config, PLAN)
+        truth = night(hospital, tmp_path / f"fresh-{number}")
+        assert content(config.data_dir) == content(tmp_path / f"fresh-{number}")
+        assert (content(config.data_dir) == before) is (number == len(steps) - 1)
+        assert told(laid) == told(truth)
+        assert laid.completeness().reasons == {Reason.UNRECONCILED}
 
 
 @pytest.mark.full

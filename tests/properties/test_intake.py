@@ -90,3 +90,19 @@ def test_however_a_resource_is_laid_out_it_is_kept(
     line = json.dumps(resource, indent=indent).replace("\n", " ").encode()
     assert isinstance(INTAKE.read(line, resource["resourceType"]), Row)
     check(line)
+
+
+good_lines = st.sampled_from(GOOD).map(lambda resource: json.dumps(resource).encode())
+other_lines = damaged().filter(lambda line: b"\n" not in line) | st.sampled_from([b"", b" \r"])
+
+
+@given(
+    st.lists(good_lines, min_size=1) | st.lists(good_lines | other_lines, min_size=1),
+    st.sampled_from(["Patient", "Encounter", "Appointment", "Location"]),
+)
+def test_many_lines_at_once_are_read_as_each_by_itself(lines: list[bytes], expected: str) -> None:
+    each = [INTAKE.read(line, expected) if line.strip() else None for line in lines]
+    text = b"\n".join(lines)
+    assert INTAKE.read_lines(text + b"\n", expected) == each
+    if lines[-1]:
+        assert INTAKE.read_lines(text, expected) == each

@@ -121,6 +121,20 @@ BROKEN: dict[str, tuple[Fault, str, State, str]] = {
         State.LOOK,
         "no more than reading",
     ),
+    "a scope that is none": (
+        alter_json(
+            "/auth/token", lambda t: {**t, "scope": "system/*.* system/pat-zyzzyva-1.write"}
+        ),
+        "Scopes",
+        State.LOOK,
+        "system/*.* 1 other scopes",
+    ),
+    "a name that steers the terminal": (
+        alter_json("/metadata", lambda s: {**s, "software": {"name": "\x1b[31mHAPI\n\u202e"}}),
+        "Metadata",
+        State.GOOD,
+        "[31mHAPI, FHIR",
+    ),
     "a group that cannot be read": (answer(403, "/Group/"), "Search", State.BAD, "fhir.group"),
     "a type that is not served": (
         alter_json(

@@ -11,6 +11,7 @@ import pytest
 from service.errors import ConfigError
 from service.measure.completeness import COMPLETE, Verdict
 from service.site.acquire import acquire
+from service.site.asking import Extent
 from service.site.building import build_store
 from service.site.config import SiteConfig
 from service.site.store import Store
@@ -65,7 +66,7 @@ def test_increments_and_elements_are_asked_for_only_where_they_are_sound(
         profile.write_text(text)
     since = "2026-01-01T00:00:00+00:00"
     with ehr.proxy.fault():
-        acquisition = acquire(config, PLAN, QUICK, since=since)
+        acquisition = acquire(config, PLAN, QUICK, extent=Extent(since=since))
     acquisition.discard()
     [(_, kick_off)] = kick_offs(ehr)
     asked = parse_qs(urlsplit(kick_off).query)
@@ -241,7 +242,7 @@ def test_what_was_deleted_since_comes_with_an_increment_only(ehr: SmallEhr, tmp_
     config = profiled(ehr.config(tmp_path / "data"), since="true")
     for since, files in (("2026-01-01T00:00:00+00:00", 1), (None, 0)):
         with ehr.proxy.fault(alter_json("GET .*bulk-status", deleting)):
-            acquisition = acquire(config, PLAN, QUICK, since=since)
+            acquisition = acquire(config, PLAN, QUICK, extent=Extent(since=since))
         assert len(acquisition.deleted) == files
         assert {file.type for file in acquisition.files} == PLAN.types
         acquisition.discard()
@@ -325,6 +326,18 @@ def test_what_changed_after_the_export_is_not_missing_from_it(
     config = with_fhir(ehr.config(tmp_path), check_patients=20)
     with ehr.proxy.fault(alter_json(r"POST /fhir/Observation/_search", newer)):
         assert pulled(config).completeness() == COMPLETE
+
+
+def test_of_what_nobody_can_search_something_must_come(ehr: SmallEhr, tmp_path: Path) -> None:
+    lost = alter_json(
+        "GET .*bulk-status",
+        lambda m: {**m, "output": [f for f in m["output"] if f["type"] != "Observation"]},
+    )
+    config = with_fhir(ehr.config(tmp_path), check_patients=20)
+    with ehr.proxy.fault(lost, answer(404, r"/_search")):
+        store = pulled(config)
+    assert [finding.fault for finding in store.facts.findings] == [Fault.NOTHING_CAME]
+    assert store.completeness().verdict is Verdict.PROVISIONAL
 
 
 def test_where_there_is_no_searching_that_is_said(

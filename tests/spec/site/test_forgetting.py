@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -14,8 +15,10 @@ from service.site.acquisition import Acquisition
 from service.site.forgetting import forget_all, forget_old, forget_patient
 from service.site.layering import lay_over
 from service.site.placing import place_index
+from service.site.quarantine import Entry
 from service.site.store import open_store, require_index
 from service.site.survey import UNMAPPED_FILE
+from service.site.verdict import Fault
 from service.site.verdict_list import VerdictList, write_verdicts
 from tests.spec.site.test_store import PLAN, built, observation, patient, place, pulled, stay
 
@@ -47,7 +50,16 @@ def site(tmp_path: Path) -> Path:
     built(tmp_path, [patient(GONE), patient("p2"), old(GONE), *few], [observation("o2", "p2")])
     assert lay_over(Acquisition(*args, since=since), PLAN, tmp_path) is not None
     (tmp_path / "night").rename(tmp_path / "pull" / "night")
-    (tmp_path / "quarantine.ndjson").write_text(f'{{"record": "{GONE}"}}\n{{"record": "other"}}\n')
+    quarantined = (
+        f'{{"id": "{GONE}"}}',
+        GONE.replace("1", r"\u0031").join(('{"id": "', '"}')),
+        '{"id": "other"}',
+        '{"note": "cut off before anybody is nam',
+        None,
+    )
+    entries = (Entry("Observation.ndjson", 1, Fault.UNREADABLE, each) for each in quarantined)
+    lines = [msgspec.json.encode(entry).decode() for entry in entries]
+    (tmp_path / "quarantine.ndjson").write_text("\n".join(lines) + "\n")
     for name in ("outcomes.ndjson", "ehr-errors-0001.ndjson", UNMAPPED_FILE):
         (tmp_path / name).write_text(GONE)
     (tmp_path / "building").mkdir()
@@ -88,6 +100,15 @@ def test_of_the_others_everything_remains(site: Path) -> None:
     assert after.facts.patients == before.facts.patients - 1
     assert after.facts.expected.patients == after.facts.patients
     assert "other" in (site / "quarantine.ndjson").read_text()
+
+
+def test_of_what_was_set_aside_nothing_remains_of_which_nobody_can_tell_whose_it_was(
+    site: Path,
+) -> None:
+    forget_patient(site, GONE)
+    lines = (site / "quarantine.ndjson").read_bytes().splitlines()
+    kept = [msgspec.json.decode(line) for line in lines]
+    assert [entry.get("record") for entry in kept] == ['{"id": "other"}', None]
 
 
 def test_the_next_pull_is_of_everything(site: Path) -> None:

@@ -22,6 +22,7 @@ PLAN = AcquisitionPlan(
     }
 )
 INTAKE = Intake(PLAN, BASE)
+OF_ONE = b'{"resourceType":"Observation","id":"o","subject":{"reference":"Patient/1"},'
 
 
 def read(resource: dict[str, Any] | bytes, expected: str = "Observation") -> Any:
@@ -86,9 +87,9 @@ def test_extensions_of_primitives_are_kept_with_them() -> None:
 
 
 def test_decimals_keep_their_digits() -> None:
-    line = b'{"resourceType":"Observation","id":"o","subject":{"reference":"Patient/1"},'
-    row = read(line + b'"valueQuantity":{"value":72.50}}')
-    assert b"72.50" in row.json
+    for digits in (b"72.50", b"1e400", b"1" * 30, b"0." + b"1" * 5000):
+        row = read(OF_ONE + b'"valueQuantity":{"value":' + digits + b"}}")
+        assert digits in row.json
 
 
 def test_contained_resources_are_kept_if_their_type_is_wanted() -> None:
@@ -166,21 +167,39 @@ def test_a_plan_for_what_cannot_be_told_to_be_a_patients_is_refused() -> None:
 
 # What it refers to
 
+ENCOUNTER = {"resourceType": "Encounter", "id": "e", "subject": {"reference": "Patient/1"}}
+LOCATIONS = [
+    {"location": {"reference": f"{BASE}/Location/7"}},
+    {"location": {"reference": "Location/8", "display": "Ward"}},
+    {"location": {"reference": "#inside"}},
+]
+
 
 def test_references_to_the_plans_types_are_found_wherever_they_stand() -> None:
-    given = {
-        "resourceType": "Encounter",
-        "id": "e",
-        "subject": {"reference": "Patient/1"},
-        "location": [
-            {"location": {"reference": f"{BASE}/Location/7"}},
-            {"location": {"reference": "Location/8", "display": "Ward"}},
-            {"location": {"reference": "#inside"}},
-        ],
-    }
-    row = read(given, "Encounter")
+    row = read({**ENCOUNTER, "location": LOCATIONS}, "Encounter")
     assert row.references == {("Location", "7"), ("Location", "8")}
     assert BASE.encode() not in row.json  # so that references and ids meet
+
+
+def test_a_reference_to_another_server_is_one_that_nothing_here_resolves() -> None:
+    location = {"location": {"reference": "https://other.example/fhir/Location/7"}}
+    row = read({**ENCOUNTER, "location": [location]}, "Encounter")
+    assert row.references == {("Location", "https://other.example/fhir/7")}
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_slashes_may_be_escaped(many: bool) -> None:
+    """As JSON allows, and as PHP writes them."""
+    escaped = json.dumps({**ENCOUNTER, "location": LOCATIONS, "status": "\\/"}).replace("/", "\\/")
+    if many:
+        [row] = INTAKE.read_lines(escaped.encode(), "Encounter")
+    else:
+        row = read(escaped.encode(), "Encounter")
+    assert isinstance(row, Row) and row.patient == "1"
+    assert row.references == {("Location", "7"), ("Location", "8")}
+    assert json.loads(row.json)["status"] == "\\/"
+    plain = read({**ENCOUNTER, "location": LOCATIONS, "status": "\\/"}, "Encounter")
+    assert json.loads(row.json) == json.loads(plain.json)
 
 
 # What makes it unusable
@@ -200,6 +219,8 @@ def test_references_to_the_plans_types_are_found_wherever_they_stand() -> None:
         b'{"resourceType":"Observation","id":7,"subject":{"reference":"Patient/1"}}',
         b'{"resourceType":"Observation","id":"a\\tb","subject":{"reference":"Patient/1"}}',
         b'{"resourceType":"Observation","id":"o","subject":' + b"[" * 100_000,
+        OF_ONE + b'"valueQuantity":' + b"[" * 800 + b"]" * 800 + b"}",
+        OF_ONE + b'"valueInteger":' + b"1" * 5000 + b"}",
     ],
     ids=lambda line: repr(line[:40]),
 )
@@ -207,12 +228,36 @@ def test_a_line_that_is_no_resource_is_a_fault(line: bytes) -> None:
     assert read(line) is Fault.UNREADABLE
 
 
+@pytest.mark.parametrize(
+    ("written", "stored"),
+    [
+        (r"cut \ud83d", "cut \ufffd"),
+        (r"\uDe00 cut", "\ufffd cut"),
+        (r"\ud83d\ude00 \ud83d", "\U0001f600 \ufffd"),
+        (r"\\ud83d \ude00", "\\ud83d \ufffd"),
+    ],
+)
+@pytest.mark.parametrize("many", [False, True])
+def test_a_text_that_was_cut_in_the_middle_of_a_character_is_read(
+    written: str, stored: str, many: bool
+) -> None:
+    line = OF_ONE + b'"valueString":"' + written.encode() + b'"}'
+    if many:
+        [row] = INTAKE.read_lines(line + b"\n", "Observation")
+    else:
+        row = read(line)
+    assert isinstance(row, Row), row
+    assert json.loads(row.json)["valueString"] == stored
+
+
 def test_a_type_that_r4_does_not_have_is_a_fault() -> None:
     assert read({"resourceType": "Wish", "id": "w"}) is Fault.UNKNOWN_TYPE
 
 
-def test_a_type_that_was_not_asked_for_is_left_out_without_fault() -> None:
-    assert read({"resourceType": "Claim", "id": "c"}) is Unasked.UNASKED
+def test_a_type_that_was_not_asked_for_is_in_the_wrong_file() -> None:
+    """A Bundle in the place of a record holds records that nobody has seen."""
+    for name in ("Claim", "Bundle"):
+        assert read({"resourceType": name, "id": "c"}) is Fault.MISPLACED
 
 
 def test_another_type_of_the_plan_is_read_as_what_it_is() -> None:

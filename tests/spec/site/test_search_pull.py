@@ -1,5 +1,6 @@
 """A pull by search: the same store as by export, whoever is meant and however the EHR is asked."""
 
+from datetime import date
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from service.errors import ConfigError, EhrError
 from service.measure.completeness import COMPLETE, Verdict
 from service.site.acquire import acquire
+from service.site.asking import Extent
 from service.site.building import build_store
 from service.site.config import SiteConfig
 from service.site.store import Store
@@ -88,7 +90,7 @@ def test_changes_alone_are_searched_where_the_server_tells_them_soundly(
     """All patients come, and of their records those that changed."""
     config = searching(ehr.config(tmp_path), last_updated="true")
     with ehr.proxy.fault():
-        acquisition = acquire(config, PLAN, QUICK, since=since)
+        acquisition = acquire(config, PLAN, QUICK, extent=Extent(since=since))
     assert acquisition.since == since
     lines = dict.fromkeys(PLAN.types, 0)
     for file in acquisition.files:
@@ -102,12 +104,45 @@ def test_changes_alone_are_searched_where_the_server_tells_them_soundly(
 
 def test_where_it_does_not_all_is_searched(ehr: SmallEhr, tmp_path: Path) -> None:
     with ehr.proxy.fault():
-        acquisition = acquire(
-            searching(ehr.config(tmp_path)), PLAN, QUICK, since="2999-01-01T00:00:00+00:00"
-        )
+        extent = Extent(since="2999-01-01T00:00:00+00:00")
+        acquisition = acquire(searching(ehr.config(tmp_path)), PLAN, QUICK, extent=extent)
     acquisition.discard()
     assert acquisition.since is None
     assert not [path for _, path in ehr.proxy.seen if "_lastUpdated" in path]
+
+
+@pytest.mark.parametrize(("day", "came"), [("2026-01-06", 2), ("2026-01-07", 0)])
+def test_what_is_dated_since_a_day_is_searched_where_the_profile_names_how(
+    ehr: SmallEhr, tmp_path: Path, day: str, came: int
+) -> None:
+    """Of other types all that there is, and nothing that is nobody's own: none of it is stored."""
+    config = searching(ehr.config(tmp_path))
+    with Path(config.fhir.vendor).open("a") as profile:
+        profile.write('\n[search.dates]\nObservation = "date"\n')
+    with ehr.proxy.fault():
+        acquisition = acquire(config, PLAN, QUICK, extent=Extent(dated=date.fromisoformat(day)))
+    lines = {file.type: file.lines for file in acquisition.files}
+    acquisition.discard()
+    patients = len(PATIENTS)
+    assert lines == {
+        "Patient": patients,
+        "Encounter": patients,
+        "MedicationRequest": patients,
+        "Observation": came * patients,
+    }
+    asked = [path for _, path in ehr.proxy.seen if "patient=" in path]
+    assert {"date=ge" in path for path in asked if "/Observation?" in path} == {True}
+    assert {"date=ge" in path for path in asked if "/Observation?" not in path} == {False}
+
+
+def test_some_patients_are_searched_whole(ehr: SmallEhr, tmp_path: Path) -> None:
+    config = searching(ehr.config(tmp_path))
+    some = frozenset(PATIENTS[:1])
+    acquisition = acquire(config, PLAN, QUICK, extent=Extent(patients=some))
+    lines = {file.type: file.lines for file in acquisition.files}
+    acquisition.discard()
+    assert acquisition.whole and not acquisition.findings
+    assert (lines["Patient"], lines["Observation"], lines["Medication"]) == (1, 2, 1)
 
 
 def test_included_records_are_not_read_again(ehr: SmallEhr, tmp_path: Path) -> None:
