@@ -67,20 +67,9 @@ def signed_in(browser: Browser, address: str, person: Person, **options: Any) ->
     return page
 
 
-@pytest.mark.parametrize(
-    "viewport",
-    [
-        pytest.param(DESKTOP, marks=pytest.mark.full, id="desktop"),
-        pytest.param(PHONE, id="phone"),
-    ],
-)
-@pytest.mark.parametrize(
-    "role",
-    [
-        Role.SITE_LEAD,
-        pytest.param(Role.ADMINISTRATOR, marks=pytest.mark.full),
-    ],
-)
+@pytest.mark.full
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("role", [Role.SITE_LEAD, Role.ADMINISTRATOR])
 def test_axe_finds_nothing_serious(
     browser: Browser, address: str, role: Role, viewport: dict[str, int]
 ) -> None:
