@@ -23,8 +23,10 @@ from service.demo.load import administrator, load
 from service.fhir.http import open_client
 from service.fhir.keys import SigningKey, read_signing_key
 from service.fhir.patience import Patience
+from service.measure.completeness import Reason, Verdict
 from service.site.config import FhirConfig, NetworkConfig, SiteConfig
 from service.site.plan import AcquisitionPlan
+from service.site.store import Store
 from service.site.vendor import PROFILES
 from tests.faults.proxy import FaultProxy, run_proxy
 
@@ -265,3 +267,10 @@ def assert_no_canary(*texts: str) -> None:
     for text in texts:
         for canary in CANARIES:
             assert canary not in text
+
+
+def assert_doubted(store: Store, reasons: set[Reason]) -> None:
+    """What a pull brought is not called complete, for these reasons, and no patient is in them."""
+    assert store.completeness().verdict is not Verdict.COMPLETE
+    assert store.completeness().reasons == reasons
+    assert_no_canary(*(str(finding) for finding in store.facts.findings))

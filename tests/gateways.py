@@ -20,6 +20,15 @@ from tests.releases import release
 
 ONCE = Patience(attempts=1)
 PASSWORD = b"correct horse"
+GATEWAY_TOML = """
+site = "north"
+data_dir = "gateway"
+spool = "spool"
+reports_key = "reports.jwk.json"
+catalogue = "catalogue.json"
+[network]
+url = "{url}"
+"""
 
 
 @dataclass

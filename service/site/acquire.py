@@ -245,6 +245,8 @@ def _by_search(asking: Asking, log: PullLog) -> Acquisition:
     extent = asking.extent
     if extent.since and not asking.profile.search.last_updated:
         asking = replace(asking, extent=EVERYTHING)
+    if extent.patients is not None:  # what does not come is taken for gone
+        asking = asking.one_by_one()
     as_of = search_all(asking, log)
     many = asking.profile.search.patients_at_once > 1 and asking.extent == EVERYTHING
     left_out = compare(asking, log.files(), datetime.fromisoformat(as_of)) if many else []

@@ -13,7 +13,8 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from service.errors import EhrError
-from service.fhir.searching import Query, search
+from service.fhir.paging import Query
+from service.fhir.searching import search
 from service.fhir.together import together
 from service.progress import notice
 from service.site.acquisition import AcquiredFile

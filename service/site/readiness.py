@@ -10,8 +10,9 @@ from service.fhir.capability import Capability
 from service.fhir.compartment import SHARED, resource_types
 from service.fhir.endpoint import Endpoint
 from service.fhir.model import qualified, r4
+from service.fhir.paging import Query
 from service.fhir.scopes import refused_types, scope_type
-from service.fhir.searching import Query, first_page
+from service.fhir.searching import first_page
 from service.site.checkup import Check, bad, good, look
 from service.site.cohort import cohort_types, read_cohort
 from service.site.config import SiteConfig

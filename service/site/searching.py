@@ -12,7 +12,8 @@ from email.utils import parsedate_to_datetime
 from urllib.parse import parse_qsl
 
 from service.fhir.compartment import SHARED
-from service.fhir.searching import Matches, Query, chunks, search
+from service.fhir.paging import Query
+from service.fhir.searching import Matches, chunks, search
 from service.fhir.together import together
 from service.progress import progress
 from service.site.acquisition import AcquiredFile

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from service.errors import ConfigError
 from service.fhir.bulk import Level
 from service.fhir.compartment import resource_types
-from service.fhir.searching import Manner, Method
+from service.fhir.paging import Manner, Method
 
 DEFAULT = "default"
 PROFILES = files("service.site").joinpath("vendors")

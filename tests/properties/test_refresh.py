@@ -7,7 +7,8 @@ does the same with a real server.
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -232,66 +233,82 @@ def told(store: Store) -> dict[str, Any]:
     }
 
 
-def check(seed: int, rounds: int, changes: int, patients: int = 12) -> int:
-    """Rounds of changes, each laid over the store and compared with a full pull; how many of them
-    asked for a full pull instead."""
-    refused = 0
+@dataclass(frozen=True)
+class Night:
+    """A hospital in which something has changed, and a site that has not looked since."""
+
+    hospital: Hospital
+    since: int
+    site: Path
+    folder: Path
+
+    @property
+    def pulled(self) -> Path:
+        """Where a pull goes."""
+        return self.folder / "pull"
+
+    def full(self, site: Path) -> Store:
+        """A store of all that there is."""
+        return build_store(self.hospital.pull(self.pulled), PLAN, site)
+
+
+def nights(seed: int, rounds: int, changes: int, patients: int) -> Iterator[Night]:
+    """Rounds of changes, of a site that begins with a full pull."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         hospital = Hospital(Random(seed), patients)
-        site = folder / "site"
-        build_store(hospital.pull(folder / "pull"), PLAN, site)
-        for n in range(rounds):
+        build_store(hospital.pull(folder / "pull"), PLAN, folder / "site")
+        for _ in range(rounds):
             since = hospital.clock
             for _ in range(changes):
                 hospital.change()
-            store = lay_over(hospital.pull(folder / "pull", since), PLAN, site)
-            full = folder / f"full-{n}"
-            truth = build_store(hospital.pull(folder / "pull"), PLAN, full)
-            if store is None:
-                refused += 1
-                build_store(hospital.pull(folder / "pull"), PLAN, site)
-                continue
-            assert content(site) == content(full)
-            assert told(store) == told(truth)
-            assert list(store.patients()) == list(truth.patients())
-            assert Fault.UNRECONCILED in {finding.fault for finding in store.facts.findings}
-            for one in truth.patients():
-                assert store.patient(one.id) == one
-            shutil.rmtree(full)
+            yield Night(hospital, since, folder / "site", folder)
+            shutil.rmtree(folder / "full", ignore_errors=True)
+
+
+def check(seed: int, rounds: int, changes: int, patients: int = 12) -> int:
+    """Each round's changes, laid over the store and compared with a full pull; how many of them
+    asked for a full pull instead."""
+    refused = 0
+    for night in nights(seed, rounds, changes, patients):
+        store = lay_over(night.hospital.pull(night.pulled, night.since), PLAN, night.site)
+        if store is None:
+            refused += 1
+            night.full(night.site)
+            continue
+        full = night.folder / "full"
+        truth = night.full(full)
+        assert content(night.site) == content(full)
+        assert told(store) == told(truth)
+        assert list(store.patients()) == list(truth.patients())
+        assert Fault.UNRECONCILED in {finding.fault for finding in store.facts.findings}
+        for one in truth.patients():
+            assert store.patient(one.id) == one
     return refused
 
 
 def check_window(seed: int, rounds: int, changes: int, patients: int) -> int:
-    """Rounds of changes, seen through a window; how many of them were laid over the store.
+    """Each round's changes, seen through a window; how many of them were laid over the store.
 
     Of whom something is different in the window all is as a full pull would have it, of the others
     what lies in the window is.
     """
     window = Window("2026-04")
     laid = 0
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        hospital = Hospital(Random(seed), patients)
-        site = folder / "site"
-        build_store(hospital.pull(folder / "pull"), PLAN, site)
-        for n in range(rounds):
-            for _ in range(changes):
-                hospital.change()
-            seen = hospital.seen(folder / "seen", window.month)
-            ids = patients_with_news(seen, PLAN, window, DATED, site)
-            whole = hospital.whole(folder / "pull", ids or frozenset())
-            if ids is None or lay_over(whole, PLAN, site, window.unseen) is None:
-                build_store(hospital.pull(folder / "pull"), PLAN, site)
-                continue
-            full = folder / f"full-{n}"
-            truth = build_store(hospital.pull(folder / "pull"), PLAN, full)
-            laid += 1
-            assert len(ids) < truth.facts.patients
-            there = {one.id for one in truth.patients()}
-            assert own(site, there, window.month) == own(full, there, window.month)
-            assert own(site, there & ids) == own(full, there & ids)
-            shutil.rmtree(full)
+    for night in nights(seed, rounds, changes, patients):
+        seen = night.hospital.seen(night.folder / "seen", window.month)
+        ids = patients_with_news(seen, PLAN, window, DATED, night.site)
+        whole = night.hospital.whole(night.pulled, ids or frozenset())
+        if ids is None or lay_over(whole, PLAN, night.site, window.unseen) is None:
+            night.full(night.site)
+            continue
+        full = night.folder / "full"
+        truth = night.full(full)
+        laid += 1
+        assert len(ids) < truth.facts.patients
+        there = {one.id for one in truth.patients()}
+        assert own(night.site, there, window.month) == own(full, there, window.month)
+        assert own(night.site, there & ids) == own(full, there & ids)
     return laid
 
 

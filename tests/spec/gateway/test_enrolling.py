@@ -22,7 +22,7 @@ from service.network.roster import keys_of
 from service.site.keys import site_keys
 from tests.faults.receiver import Receiver, run_receiver
 from tests.faults.test_push import network_config
-from tests.gateways import Engine
+from tests.gateways import GATEWAY_TOML, Engine
 from tests.releases import MEASURES, READMISSION
 
 STAFF = "staff@example.org"
@@ -153,17 +153,6 @@ def test_a_key_has_six_words_of_twelve_bits() -> None:
     known = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
     read_out = "purplewheel heronbarn pebblerock copperpark beaversong riverpark"
     assert fingerprint(known) == read_out
-
-
-GATEWAY_TOML = """
-site = "north"
-data_dir = "gateway"
-spool = "spool"
-reports_key = "reports.jwk.json"
-catalogue = "catalogue.json"
-[network]
-url = "{url}"
-"""
 
 
 def test_the_gateway_s_command_shows_what_it_presents_asks_and_says_what_to_do(

@@ -22,7 +22,7 @@ from service.measure.summary import parse
 from service.network.heads import accept_new
 from service.site.keys import site_keys
 from tests.faults.receiver import Receiver
-from tests.gateways import Engine, approver
+from tests.gateways import GATEWAY_TOML, Engine, approver
 from tests.releases import READMISSION, package, release
 
 
@@ -260,17 +260,6 @@ def test_there_is_one_place_where_bytes_leave() -> None:
         if node.func.attr in ("post", "put_bytes", "request", "stream", "sendall", "urlopen")
     ]
     assert posting == [("way_out.py", "post")]
-
-
-GATEWAY_TOML = """
-site = "north"
-data_dir = "gateway"
-spool = "spool"
-reports_key = "reports.jwk.json"
-catalogue = "catalogue.json"
-[network]
-url = "{url}"
-"""
 
 
 def test_it_runs_as_a_program_of_its_own(engine: Engine, receiver: Receiver) -> None:

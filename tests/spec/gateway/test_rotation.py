@@ -28,7 +28,7 @@ from service.site.outbox import Outbox
 from service.site.push import push
 from service.site.rotation import begin, finish
 from tests.faults.receiver import Receiver
-from tests.gateways import Engine, approver
+from tests.gateways import GATEWAY_TOML, Engine, approver
 from tests.releases import MEASURES, POLICY, package, release
 
 SITE_TOML = """
@@ -43,16 +43,6 @@ client_id = "weir"
 key_file = "ehr.pem"
 {network}
 """
-GATEWAY_TOML = """
-site = "north"
-data_dir = "gateway"
-spool = "spool"
-reports_key = "reports.jwk.json"
-catalogue = "catalogue.json"
-[network]
-url = "{url}"
-{approval}
-"""
 
 
 @dataclass
@@ -66,7 +56,7 @@ class Hospital:
         folder, measure = self.engine.folder, MEASURES / "readmission"
         site = SITE_TOML.format(measure=measure, spool=spool, network=network)
         (folder / "site.toml").write_text(site)
-        gateway = GATEWAY_TOML.format(url=self.receiver.url, approval=approval)
+        gateway = GATEWAY_TOML.format(url=self.receiver.url) + approval
         (folder / "gateway.toml").write_text(gateway)
         listed = catalogue_of(self.config, [package()], POLICY)
         (folder / "catalogue.json").write_text(listed.model_dump_json())
