@@ -27,7 +27,7 @@ RECORD = (
 REFERENCE = "{part: 'INT', line: 'BIGINT', type: 'VARCHAR', id: 'VARCHAR'}"
 # No text comes twice in the column that is nearly all of a part.
 PART = (
-    "COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 50000, "
+    "COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 20000, "
     "STRING_DICTIONARY_PAGE_SIZE_LIMIT 100000"
 )
 # Of two versions of a resource the one that was changed last stays, or else the one read last.

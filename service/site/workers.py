@@ -10,7 +10,6 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from functools import cached_property
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -93,25 +92,20 @@ class Bench:
         self._intake = Intake(plan, setting.base_url, setting.aliases)
         self._tables = Tables(self._folder, process, setting.bounds)
         self._threads = threads
-        self._opened = ExitStack()
-
-    @cached_property
-    def _work(self) -> Any:
-        """The database of all jobs: each replaces the tables of the last one."""
-        return self._opened.enter_context(workbench(self._folder, "512MB", self._threads))
 
     def do(self, job: Job) -> Staged | Divided | Found:
         """Raises OSError and duckdb.Error."""
         if isinstance(job, Stage):
             return stage(job.part, self._intake, self._tables, self._folder)
-        if isinstance(job, Seek):
-            return Found(versions(self._work, self._folder, job.number, job.keys))
-        return divide(self._work, self._folder, job.number, job.leave_out)
+        # A database of its own for each: one that stays open grows with what it has seen.
+        with workbench(self._folder, "512MB", self._threads) as work:
+            if isinstance(job, Seek):
+                return Found(versions(work, self._folder, job.number, job.keys))
+            return divide(work, self._folder, job.number, job.leave_out)
 
     def close(self) -> None:
-        """Close the files that are written, and the database."""
+        """Close the files that are written."""
         self._tables.close()
-        self._opened.close()
 
 
 class Workers:
