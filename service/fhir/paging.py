@@ -62,21 +62,20 @@ class Query:
 class Manner:
     """How a server is searched. ``harmless``: its own codes of issues that mean nothing;
     ``totals``: whether what it says of how many matches there are is right. ``declined`` are the
-    types that it was found not to answer by POST."""
+    types that it was found not to answer by POST, ``counted`` those of which it said how many there
+    are."""
 
     method: Method = "post"
     harmless: frozenset[str] = frozenset()
     totals: bool = True
     declined: set[str] = field(default_factory=set, compare=False)
+    counted: set[str] = field(default_factory=set, compare=False)
 
     def posts(self, type_name: str) -> bool:
         """Whether a type is searched by POST."""
         return self.method == "post" or (
             self.method == "post-else-get" and type_name not in self.declined
         )
-
-
-BY_POST = Manner()
 
 
 class _Link(msgspec.Struct):

@@ -14,7 +14,7 @@ import msgspec
 from service.errors import EhrError
 from service.fhir.endpoint import Endpoint
 from service.fhir.outcome import Issue, issues
-from service.fhir.paging import BY_POST, Circle, Entry, Manner, Page, Query, Refused, pages
+from service.fhir.paging import Circle, Entry, Manner, Page, Query, Refused, pages
 
 IDLE_PAGES = 5  # in a row that bring nothing new: the pages lead in a circle
 SMALLEST_PAGE = 10  # no server cuts answers shorter than this unasked
@@ -51,7 +51,7 @@ class _Head(msgspec.Struct):
     id: str = ""
 
 
-def search(endpoint: Endpoint, query: Query, manner: Manner = BY_POST) -> Matches:
+def search(endpoint: Endpoint, query: Query, manner: Manner) -> Matches:
     """All pages of a search. If they do not add up, they are read once more from the start: after
     a last page that is full in smaller ones, which shows whether that was the end.
 
@@ -72,7 +72,7 @@ def search(endpoint: Endpoint, query: Query, manner: Manner = BY_POST) -> Matche
     return again
 
 
-def first_page(endpoint: Endpoint, query: Query, manner: Manner = BY_POST) -> Matches:
+def first_page(endpoint: Endpoint, query: Query, manner: Manner) -> Matches:
     """What the first page of a search brings, whether there are more or not. Raises as `search`."""
     matches = Matches()
     try:
@@ -107,7 +107,9 @@ def _once(endpoint: Endpoint, query: Query, manner: Manner) -> Matches:
     except Circle:
         matches.circles = True
     if manner.totals:
-        doubtful = matches.pages > 1 or matches.circles or matches.cut
+        manner.counted.update({query.type} if totals else ())
+        # A server that says how many there are is asked where it did not.
+        doubtful = matches.pages > 1 or matches.circles or matches.cut or bool(manner.counted)
         # The total of a page that is full and the only one may count what is on it.
         own = matches.cut and matches.pages == 1
         if own or (not totals and (doubtful or len(matches.found) >= SMALLEST_PAGE)):

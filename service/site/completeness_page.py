@@ -41,6 +41,7 @@ REASONS: Mapping[Fault, str] = {
     Fault.UNKNOWN_TYPE: "Resources of a type that FHIR R4 does not have",
     Fault.UNKNOWN_PATIENT: "Records of patients who did not arrive",
     Fault.NO_BIRTH_DATE: "Patients without a birth date (kept, and in doubt)",
+    Fault.INCOMPLETE: "Records without what FHIR demands, as a status or a code (kept, in doubt)",
     Fault.MISPLACED: "Resources of another type than their file's (kept if needed)",
     Fault.OUTCOME_AMONG_RECORDS: "Messages of trouble in place of records",
 }

@@ -31,6 +31,7 @@ _MONTH = re.compile(rb'"(\d{4}-(?:0[1-9]|1[0-2]))')
 _REFERENCE, _TO_PATIENT = b'"reference"', b'"reference":"Patient/'
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 ESCAPED_SLASH = b"\\/"
+EMPTY = (b"", b"null", b"{}", b"[]", b'""')  # values that hold nothing
 _matches_id, _matches_instant, _find_month = _ID.fullmatch, _INSTANT.fullmatch, _MONTH.search
 
 
@@ -38,7 +39,8 @@ class Row(msgspec.Struct, gc=False):
     """A record as it is stored. ``patient`` is None for what is nobody's, as a Location is.
 
     ``updated`` is meta.lastUpdated; ``month`` (YYYY-MM) when it was, as far as its type tells;
-    ``references`` are the (type, id) of the plan's types that it refers to.
+    ``doubt`` is what makes it doubtful that it is counted right; ``references`` are the (type, id)
+    of the plan's types that it refers to.
     """
 
     type: str
@@ -46,7 +48,7 @@ class Row(msgspec.Struct, gc=False):
     patient: str | None
     updated: str
     month: str
-    has_birth_date: bool
+    doubt: Fault | None = None
     json: bytes = b""
     references: frozenset[tuple[str, str]] = frozenset()
 
@@ -170,11 +172,15 @@ class Intake:
             raise _Unusable(Fault.UNREADABLE)
         link = getattr(record, shape.link[0]) if shape.plain else None
         if link is not None:
-            owner: str | None = self._owners.get(link.reference) or self._found(link.reference)
-            link.reference = f"Patient/{owner}"
+            owner = self._owners.get(link.reference)
+            if owner is None:
+                owner = self._found(link.reference)
+                link.reference = f"Patient/{owner}"
         else:
             owner = self._own(id) if shape.type == "Patient" else self._owner(record, shape.link)
-        born = not shape.born or bool(_BIRTH_DATE.fullmatch(record.birthDate))
+        doubt = None if _is_whole(record, shape) else Fault.INCOMPLETE
+        if shape.born and not _BIRTH_DATE.fullmatch(record.birthDate):
+            doubt = Fault.NO_BIRTH_DATE
         updated = ""
         if (meta := record.meta) is not None:
             updated = meta.lastUpdated if _matches_instant(meta.lastUpdated) else ""
@@ -188,7 +194,7 @@ class Intake:
                 break
         if record.contained:
             record.contained = [kept for held in record.contained if (kept := self._part(held))]
-        return Row(shape.type, id, owner, updated, month, born)
+        return Row(shape.type, id, owner, updated, month, doubt)
 
     def _with_text(self, row: Row, json: bytes) -> Read:
         """The row with its text, and with what that refers to."""
@@ -220,10 +226,13 @@ class Intake:
         return self._patient(followed)
 
     def _found(self, reference: str) -> str:
-        """The id of the patient whom a reference means; neighbouring records have the same."""
+        """The id of the patient whom a reference means; neighbouring records have the same, and
+        one that is as it is kept is remembered."""
         if len(self._owners) >= OWNERS:
             self._owners.clear()
-        owner = self._owners[reference] = self._patient([reference])
+        owner = self._patient([reference])
+        if reference == f"Patient/{owner}":
+            self._owners[reference] = owner
         return owner
 
     def _patient(self, references: list[str]) -> str:
@@ -263,6 +272,21 @@ class _Head(msgspec.Struct):
 
 _encode, _encode_lines = msgspec.json.Encoder().encode, msgspec.json.Encoder().encode_lines
 _look_through = msgspec.json.Decoder(float_hook=str).decode  # a number of any size
+
+
+def _is_whole(record: Any, shape: Shape) -> bool:
+    """Whether it has what FHIR demands, as far as that is kept: else no measure may understand it,
+    and it would count for nothing."""
+    for name, codes in shape.codes:
+        if getattr(record, name) not in codes:
+            return False
+    for names in shape.demanded:
+        for name in names:
+            if bytes(getattr(record, name)) not in EMPTY:
+                break
+        else:
+            return False
+    return True
 
 
 def _is_simple(text: bytes) -> bool:

@@ -35,6 +35,7 @@ LASTING = frozenset(
         Fault.UNKNOWN_SUCCESSOR,
         Fault.MISPLACED,
         Fault.NO_BIRTH_DATE,
+        Fault.INCOMPLETE,
         Fault.SLICED,
         Fault.UNRESOLVED_REFERENCE,
         Fault.UNRECONCILED,

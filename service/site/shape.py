@@ -15,6 +15,7 @@ from msgspec import Raw
 from service.cql.model import json_names
 from service.errors import ConfigError
 from service.fhir.compartment import SHARED, is_single, patient_link
+from service.fhir.demands import demands_of
 from service.fhir.model import qualified, r4
 from service.site.plan import ALL_ELEMENTS
 
@@ -83,7 +84,9 @@ class Shape:
     """How resources of a type are decoded.
 
     ``link``: the path to the patient; ``plain``: it is one single Reference. ``dates``: the JSON
-    properties that say when, the most telling first. ``born``: a birth date is needed.
+    properties that say when, the most telling first. ``born``: a birth date is needed. ``codes``:
+    of which property only some codes can be understood. ``demanded``: the properties of which a
+    resource must have one, for each element that it must have.
     """
 
     type: str
@@ -92,6 +95,8 @@ class Shape:
     plain: bool
     dates: tuple[str, ...]
     born: bool
+    codes: tuple[tuple[str, frozenset[str]], ...]
+    demanded: tuple[tuple[str, ...], ...]
 
 
 def shape_of(type_name: str, elements: frozenset[str]) -> Shape:
@@ -119,12 +124,22 @@ def shape_of(type_name: str, elements: frozenset[str]) -> Shape:
     plain = len(path) == 1 and is_single(type_name, path[0])
     if plain:
         fields[path[0]] = (Link | None, None)
+    demands = demands_of(type_name)
+    fields |= dict.fromkeys(demands.codes, (str | None, ""))
     struct = msgspec.defstruct(
         type_name, [(name, *field) for name, field in fields.items()], omit_defaults=True, gc=False
     )
     dates = tuple(name for name in date_names(type_name) if name in names)
     decoder = msgspec.json.Decoder(struct)
-    return Shape(type_name, decoder, path, plain, dates, "birthDate" in names)
+    codes = tuple(
+        (name, of if name in demands.elements else of | {""}) for name, of in demands.codes.items()
+    )
+    demanded = tuple(
+        tuple(_json_names(type_name, frozenset({element})))
+        for element in sorted((demands.elements & kept) - demands.codes.keys() - {*path[:1]})
+    )
+    born = "birthDate" in names
+    return Shape(type_name, decoder, path, plain, dates, born, codes, demanded)
 
 
 def _json_names(type_name: str, elements: frozenset[str]) -> Iterator[str]:

@@ -142,8 +142,8 @@ def stage(part: Range, intake: Intake, tables: Tables, folder: Path) -> Staged:
         for number, read in enumerate(reads):
             if isinstance(read, Row):
                 tables.add(part.number, line + number, read)
-                if not read.has_birth_date:
-                    aside.append((number, Fault.NO_BIRTH_DATE, True))
+                if read.doubt:
+                    aside.append((number, read.doubt, True))
                 if read.type != part.type:
                     aside.append((number, Fault.MISPLACED, True))
             elif isinstance(read, Fault):

@@ -414,6 +414,17 @@ JUDGED: dict[str, tuple[Callable[[], Fault], set[Reason]]] = {
         lambda: alter("bulk-files.*Patient", first_line(lambda r: {**r, "birthDate": None})),
         {Reason.UNREADABLE_RECORD},
     ),
+    "no status": (
+        lambda: alter(
+            "bulk-files.*Observation",
+            first_line(lambda r: {k: v for k, v in r.items() if k != "status"}),
+        ),
+        {Reason.UNREADABLE_RECORD},
+    ),
+    "an empty code": (
+        lambda: alter("bulk-files.*Observation", first_line(lambda r: {**r, "code": {}})),
+        {Reason.UNREADABLE_RECORD},
+    ),
     "a record of a stranger": (
         lambda: alter(
             "bulk-files.*Observation",

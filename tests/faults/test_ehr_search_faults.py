@@ -278,6 +278,7 @@ def strange_records(method: str, path: str, given: Answer) -> Answer:
         "resourceType": "Observation",
         "id": "of-a-stranger",
         "status": "final",
+        "code": {"text": "pulse"},
         "subject": {"reference": "Patient/pat-zyzzyva-9"},
     }
     page = {**with_entry(page, stranger, "match"), "total": page["total"] + 1}
@@ -338,6 +339,10 @@ JUDGED: dict[str, tuple[Callable[[], Fault], set[Reason]]] = {
     ),
     "an unknown type": (
         lambda: pages(first_entry(lambda r: {**r, "resourceType": "Quetzal"})),
+        {Reason.UNREADABLE_RECORD},
+    ),
+    "a status that is no code": (
+        lambda: pages(first_entry(lambda r: {**r, "status": "Final"})),
         {Reason.UNREADABLE_RECORD},
     ),
     "no id": (

@@ -279,15 +279,78 @@ def test_an_outcome_among_the_records_is_a_fault_unless_it_is_harmless(
 def test_a_patient_without_a_birth_date_is_kept_and_known(born: object) -> None:
     given = {"resourceType": "Patient", "id": "1"} | ({"birthDate": born} if born else {})
     row = read(given, "Patient")
-    assert isinstance(row, Row) and not row.has_birth_date
+    assert isinstance(row, Row) and row.doubt is Fault.NO_BIRTH_DATE
     for fine in ("1957", "1957-03", "1957-03-29"):
-        assert read({**given, "birthDate": fine}, "Patient").has_birth_date
+        assert read({**given, "birthDate": fine}, "Patient").doubt is None
 
 
 def test_a_birth_date_that_no_measure_reads_is_not_missed() -> None:
     intake = Intake(AcquisitionPlan({}), BASE)
     row = intake.read(b'{"resourceType":"Patient","id":"1"}', "Patient")
-    assert isinstance(row, Row) and row.has_birth_date
+    assert isinstance(row, Row) and row.doubt is None
+
+
+# What FHIR demands: without it a record would count for nothing, and nobody would know
+
+WHOLE = {
+    "MedicationRequest": {
+        **{"status": "active", "intent": "order"},
+        "medicationReference": {"reference": "Medication/m"},
+    },
+    "Encounter": {"status": "finished", "class": {"code": "IMP"}},
+    "Location": {},
+}
+DEMANDING = Intake(
+    AcquisitionPlan(
+        {
+            "MedicationRequest": frozenset({"medication"}),
+            "Encounter": frozenset({"class"}),
+            "Location": frozenset(),
+        }
+    ),
+    BASE,
+)
+
+
+def doubt(type_name: str, **other: Any) -> Fault | None:
+    """What is doubted of a record that is whole but for these elements."""
+    told = {"resourceType": type_name, "id": "1", "subject": {"reference": "Patient/1"}}
+    given = {**told, **WHOLE[type_name], **other}
+    line = json.dumps({name: value for name, value in given.items() if value != "gone"}).encode()
+    row = DEMANDING.read(line, type_name)
+    assert isinstance(row, Row), row
+    assert DEMANDING.read_lines(line, type_name) == [row]
+    return row.doubt
+
+
+@pytest.mark.parametrize("type_name", WHOLE)
+def test_a_record_that_has_it_is_in_no_doubt(type_name: str) -> None:
+    assert doubt(type_name) is None
+
+
+@pytest.mark.parametrize("status", ["gone", None, "", "Finished", "done", "fin ished"])
+def test_a_status_that_is_missing_or_none_of_its_codes_is_doubted(status: str | None) -> None:
+    assert doubt("Encounter", status=status) is Fault.INCOMPLETE
+
+
+def test_what_need_not_be_there_may_be_missing_and_not_be_anything() -> None:
+    assert doubt("Location", status="active") is None
+    assert doubt("Location", status="torn down") is Fault.INCOMPLETE
+
+
+@pytest.mark.parametrize("empty", ["gone", None, {}, [], ""])
+def test_an_element_that_must_be_there_and_is_not_is_doubted(empty: object) -> None:
+    assert doubt("Encounter", **{"class": empty}) is Fault.INCOMPLETE
+    assert doubt("MedicationRequest", medicationReference=empty) is Fault.INCOMPLETE
+
+
+def test_a_choice_is_there_in_whatever_type_it_comes() -> None:
+    given = {"medicationReference": "gone", "medicationCodeableConcept": {"text": "a drug"}}
+    assert doubt("MedicationRequest", **given) is None
+
+
+def test_what_no_measure_reads_is_not_missed() -> None:
+    assert read({**ENCOUNTER, "status": "finished"}, "Encounter").doubt is None  # of no class
 
 
 # Plans

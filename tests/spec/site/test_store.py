@@ -39,16 +39,16 @@ def observation(id: str, of: str, value: int = 1, updated: str = "") -> dict[str
     """An Observation of a patient."""
     meta = {"meta": {"lastUpdated": updated}} if updated else {}
     subject = {"reference": f"Patient/{of}"}
-    return {"resourceType": "Observation", "id": id, "subject": subject, "valueInteger": value} | (
-        meta
-    )
+    told = {"status": "final", "subject": subject, "valueInteger": value}
+    return {"resourceType": "Observation", "id": id, **told, **meta}
 
 
 def stay(id: str, of: str, at: str) -> dict[str, Any]:
     """An Encounter at a Location."""
     places = [{"location": {"reference": f"Location/{at}"}}]
     subject = {"reference": f"Patient/{of}"}
-    return {"resourceType": "Encounter", "id": id, "subject": subject, "location": places}
+    told = {"status": "finished", "subject": subject, "location": places}
+    return {"resourceType": "Encounter", "id": id, **told}
 
 
 def place(id: str, part_of: str | None = None) -> dict[str, Any]:
@@ -222,6 +222,25 @@ def test_a_patient_without_birth_date_is_kept_listed_and_makes_it_provisional(
         {"file": "0001-Patient.ndjson", "line": 2, "fault": "no-birth-date"}
     ]
     assert store.completeness().verdict is Verdict.PROVISIONAL
+
+
+def test_a_record_without_a_status_is_kept_listed_and_too_many_of_them_are_no_data(
+    tmp_path: Path,
+) -> None:
+    """It is in no numerator and no denominator that asks for a status, so it counts as lost."""
+    nameless = {name: of for name, of in observation("x", "a").items() if name != "status"}
+    many = [observation(f"o{n}", "a") for n in range(30)]
+    store = built(tmp_path, [patient("a")], [*many, nameless])
+    assert faults(store) == {(Fault.INCOMPLETE, "0002-Observation.ndjson"): 1}
+    assert store.facts.resources["Observation"] == 31
+    assert quarantine(tmp_path) == [
+        {"file": "0002-Observation.ndjson", "line": 31, "fault": "incomplete-record"}
+    ]
+    assert store.completeness().verdict is Verdict.PROVISIONAL
+    strange = [{**observation(f"s{n}", "a"), "status": "Final"} for n in range(2)]
+    store = built(tmp_path, [patient("a")], [*many, *strange])
+    assert store.completeness().verdict is Verdict.NOT_COMPUTABLE
+    assert store.completeness().reasons == {Reason.UNREADABLE_RECORD}
 
 
 def test_references_that_lead_nowhere_are_counted_by_type(tmp_path: Path) -> None:
