@@ -22,6 +22,7 @@ from service.progress import progress
 from service.site.acquisition import Acquisition
 from service.site.division import Divided, gather_shared, merged, workbench
 from service.site.expectation import Expected, renewed, shortfalls
+from service.site.intake import OF_ANY_TYPE
 from service.site.placing import place_store
 from service.site.plan import AcquisitionPlan
 from service.site.population import Population, read_population
@@ -274,6 +275,6 @@ def unresolved(
         f"SELECT type, count(DISTINCT id) FROM missing WHERE key NOT IN ({elsewhere}) GROUP BY type"
     )
     return [
-        Finding(Fault.UNRESOLVED_REFERENCE, type_name, count, type_name)
-        for type_name, count in found.fetchall()
+        Finding(Fault.UNRESOLVED_REFERENCE, name, count, "" if name == OF_ANY_TYPE else name)
+        for name, count in found.fetchall()
     ]

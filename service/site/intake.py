@@ -29,8 +29,10 @@ _INSTANT = re.compile(r"[-0-9T:.Z+]{1,40}")
 _ID = re.compile(r"[-A-Za-z0-9.]{1,256}|[^/?#\s\x00-\x20\x7f]{1,256}")  # the usual ones first
 _MONTH = re.compile(rb'"(\d{4}-(?:0[1-9]|1[0-2]))')
 _REFERENCE, _TO_PATIENT = b'"reference"', b'"reference":"Patient/'
+_URN = re.compile(rb'"reference"\s*:\s*"(urn:[^"\\\s]{1,256})')
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 ESCAPED_SLASH = b"\\/"
+OF_ANY_TYPE = "Resource"  # of which all are (http://hl7.org/fhir/R4/resource.html)
 EMPTY = (b"", b"null", b"{}", b"[]", b'""')  # values that hold nothing
 _matches_id, _matches_instant, _find_month = _ID.fullmatch, _INSTANT.fullmatch, _MONTH.search
 
@@ -208,9 +210,15 @@ class Intake:
         return row
 
     def _references(self, json: bytes) -> frozenset[tuple[str, str]]:
-        """What is referred to; what is on another server goes by its whole address there."""
+        """What is referred to; what is on another server goes by its whole address there.
+
+        A urn:uuid names something within one Bundle, and nothing that could be found by it.
+        """
         found = self._referred.findall(json)
-        return frozenset((name.decode(), (base + id).decode()) for base, name, id in found)
+        named = {(name.decode(), (base + id).decode()) for base, name, id in found}
+        if b"urn:" in json:
+            named |= {(OF_ANY_TYPE, urn.decode()) for urn in _URN.findall(json)}
+        return frozenset(named)
 
     def _own(self, id: str) -> str:
         """A patient is their own, unless another one stands for them."""
@@ -276,13 +284,15 @@ _look_through = msgspec.json.Decoder(float_hook=str).decode  # a number of any s
 
 def _is_whole(record: Any, shape: Shape) -> bool:
     """Whether it has what FHIR demands, as far as that is kept: else no measure may understand it,
-    and it would count for nothing."""
+    and it would count for nothing. So it would with a medication that has a name or a number in
+    place of a reference."""
     for name, codes in shape.codes:
         if getattr(record, name) not in codes:
             return False
     for names in shape.demanded:
         for name in names:
-            if bytes(getattr(record, name)) not in EMPTY:
+            value = bytes(getattr(record, name))
+            if value not in EMPTY and (_REFERENCE in value or not name.endswith("Reference")):
                 break
         else:
             return False

@@ -187,6 +187,12 @@ def test_a_reference_to_another_server_is_one_that_nothing_here_resolves() -> No
     assert row.references == {("Location", "https://other.example/fhir/7")}
 
 
+def test_a_reference_to_the_same_bundle_is_one_that_nothing_resolves() -> None:
+    location = {"location": {"reference": "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"}}
+    row = read({**ENCOUNTER, "location": [location]}, "Encounter")
+    assert row.references == {("Resource", "urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0")}
+
+
 @pytest.mark.parametrize("many", [False, True])
 def test_slashes_may_be_escaped(many: bool) -> None:
     """As JSON allows, and as PHP writes them."""
@@ -347,6 +353,11 @@ def test_an_element_that_must_be_there_and_is_not_is_doubted(empty: object) -> N
 def test_a_choice_is_there_in_whatever_type_it_comes() -> None:
     given = {"medicationReference": "gone", "medicationCodeableConcept": {"text": "a drug"}}
     assert doubt("MedicationRequest", **given) is None
+
+
+@pytest.mark.parametrize("told", [{"display": "a drug"}, {"identifier": {"value": "4711"}}])
+def test_a_medication_that_is_named_and_not_referred_to_is_not_there(told: object) -> None:
+    assert doubt("MedicationRequest", medicationReference=told) is Fault.INCOMPLETE
 
 
 def test_what_no_measure_reads_is_not_missed() -> None:

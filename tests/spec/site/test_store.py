@@ -254,6 +254,14 @@ def test_references_that_lead_nowhere_are_counted_by_type(tmp_path: Path) -> Non
     assert faults(store) == {(Fault.UNRESOLVED_REFERENCE, "Location"): 2}
 
 
+def test_a_reference_into_a_bundle_that_nobody_has_leads_nowhere(tmp_path: Path) -> None:
+    lost = stay("e", "a", "bed")
+    lost["location"][0]["location"]["reference"] = "urn:uuid:4711"
+    store = built(tmp_path, [patient("a")], [lost], [place("bed")])
+    assert faults(store) == {(Fault.UNRESOLVED_REFERENCE, "Resource"): 1}
+    assert [finding.type for finding in store.facts.findings] == [""], "it may concern any type"
+
+
 def test_nobody_at_all_is_no_zero(tmp_path: Path) -> None:
     store = built(tmp_path, [observation("o", "a")])
     assert store.completeness().verdict is Verdict.NOT_COMPUTABLE
