@@ -30,7 +30,7 @@ from service.site.store import Store
 from service.site.vendor import PROFILES
 from tests.faults.proxy import FaultProxy, run_proxy
 
-QUICK = Patience(attempts=3, first=0.01, longest=0.02, export=300)
+QUICK = Patience(attempts=3, first=0.05, longest=0.2, export=300)
 GROUP = "cohort"
 CANARIES = ("Quetzalcoatlus", "1957-03-29", "pat-zyzzyva", "note-syzygy")
 ADMINISTRATOR = administrator("a secret of the hospital's own")

@@ -297,6 +297,7 @@ def with_url(manifest: Any, url: str) -> Any:
     return {**manifest, "output": [{**file, "url": url} for file in manifest["output"]]}
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_stays_is_a_clear_error_and_the_last_store_is_kept(
     ehr: SmallEhr, tmp_path: Path, true_store: Store, truth: Records, name: str

@@ -41,7 +41,7 @@ def run(config: SiteConfig) -> Store:
 def truth(ehr: SmallEhr, tmp_path_factory: pytest.TempPathFactory) -> Records:
     """What an export without any fault gives."""
     folder = tmp_path_factory.mktemp("truth")
-    acquisition = acquire(ehr.config(folder), PLAN, QUICK)
+    acquisition = acquire(ehr.config(folder), PLAN)
     assert acquisition.way == "export"
     return list(build_store(acquisition, PLAN, folder).patients())
 
@@ -241,6 +241,7 @@ REFUSED: dict[str, tuple[Callable[[], Fault], type[WeirError], str]] = {
 }
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_stays_is_a_clear_error(
     ehr: SmallEhr, tmp_path: Path, truth: Records, name: str

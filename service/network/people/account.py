@@ -21,8 +21,8 @@ from service.network.table import NetworkTable, instant
 SHORTEST = 12
 SESSION_HOURS = 12
 FAILURES, LOCKED_MINUTES = 10, 15
-_hasher = PasswordHasher()
-_NOBODY = _hasher.hash(secrets.token_urlsafe())
+HASHER = PasswordHasher()
+_NOBODYS = HASHER.hash(secrets.token_urlsafe())
 
 
 class Account(NetworkTable, table=True):
@@ -62,7 +62,7 @@ def put_account(session: Session, who: str, person: Person, password: str | None
     account.role, account.sites = person.role, json.dumps(sorted(person.sites))
     account.disabled = False
     if password is not None:
-        account.password = _hasher.hash(password)
+        account.password = HASHER.hash(password)
     session.add(account)
     sign_out_everywhere(session, name)
     detail = {"role": person.role, "sites": account.sites, "password": password is not None}
@@ -133,7 +133,7 @@ def sign_out_everywhere(session: Session, name: str) -> None:
 
 def _fits(kept: str | None, password: str) -> bool:
     try:
-        return _hasher.verify(kept or _NOBODY, password) and kept is not None
+        return HASHER.verify(kept or _NOBODYS, password) and kept is not None
     except (Argon2Error, InvalidHashError):
         return False
 

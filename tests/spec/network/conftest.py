@@ -8,13 +8,24 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy
+from argon2 import PasswordHasher
 from fastapi.testclient import TestClient
 
 from service.network.app import create_app
 from service.network.config import NetworkConfig
+from service.network.people import account
 from tests.spec.network.reports import LOCAL, Sender, network_config
 
+CHEAP = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 SERVER = os.environ.get("WEIR_TEST_POSTGRES", "postgresql+pg8000://postgres@127.0.0.1:5432/test")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cheap_passwords() -> Iterator[None]:
+    """Hashes that cost as much as in use would be half of the time of these tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(account, "HASHER", CHEAP)
+        yield
 
 
 @pytest.fixture(
