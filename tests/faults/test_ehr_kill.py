@@ -84,7 +84,14 @@ def test_killed_while_the_store_is_built(
     the_next_run_is_right(ehr, tmp_path, truth)
 
 
-@pytest.mark.parametrize("largest", [100, 1500, 5000], ids=["a read", "a file", "the records"])
+@pytest.mark.parametrize(
+    "largest",
+    [
+        pytest.param(100, marks=pytest.mark.full, id="a read"),
+        pytest.param(1500, marks=pytest.mark.full, id="a file"),
+        pytest.param(5000, id="the records"),
+    ],
+)
 def test_without_room_the_last_store_stays(
     ehr: SmallEhr,
     tmp_path: Path,

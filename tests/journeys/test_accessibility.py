@@ -83,7 +83,13 @@ def test_axe_finds_nothing_serious(
         assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"], path
 
 
-@pytest.mark.parametrize("scripts", [True, False], ids=["scripts", "no-scripts"])
+@pytest.mark.parametrize(
+    "scripts",
+    [
+        pytest.param(True, marks=pytest.mark.full, id="scripts"),
+        pytest.param(False, id="no-scripts"),
+    ],
+)
 def test_a_site_lead_enters_a_cycle_and_shows_the_name(
     browser: Browser, address: str, scripts: bool
 ) -> None:

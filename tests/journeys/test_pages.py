@@ -110,7 +110,12 @@ def browser() -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture(params=[True, False], ids=["scripts", "no-scripts"])
+@pytest.fixture(
+    params=[
+        pytest.param(True, id="scripts"),
+        pytest.param(False, marks=pytest.mark.full, id="no-scripts"),
+    ]
+)
 def page(request: pytest.FixtureRequest, network: str, browser: Browser) -> Iterator[Page]:
     context = browser.new_context(
         base_url=network, viewport=DESKTOP, java_script_enabled=request.param

@@ -98,6 +98,7 @@ def test_a_privacy_officer_reads_the_audit_log(config: str) -> None:
     assert_no_canary(listed)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
@@ -111,6 +112,7 @@ def test_a_command_that_cannot_be_carried_out(config: str, arguments: list[str],
     assert said in ran.stderr and "Traceback" not in ran.stderr
 
 
+@pytest.mark.full
 def test_a_site_without_configuration(tmp_path: Path) -> None:
     ran = weir("site", "serve", "--config", str(tmp_path / "site.toml"))
     assert ran.returncode == 1
