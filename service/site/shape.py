@@ -4,7 +4,7 @@ Only the elements that the plan names are decoded at all; they are kept as the E
 for byte, so a decimal keeps its digits.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -134,15 +134,14 @@ def shape_of(type_name: str, elements: frozenset[str]) -> Shape:
     codes = tuple(
         (name, of if name in demands.elements else of | {""}) for name, of in demands.codes.items()
     )
-    demanded = tuple(
-        tuple(_json_names(type_name, frozenset({element})))
-        for element in sorted((demands.elements & kept) - demands.codes.keys() - {*path[:1]})
-    )
+    properties = (tuple(_json_names(type_name, {element})) for element in sorted(demands.elements))
+    elsewhere = {*path[:1], *demands.codes}  # looked at apart
+    demanded = tuple(of for of in properties if names.issuperset(of) and elsewhere.isdisjoint(of))
     born = "birthDate" in names
     return Shape(type_name, decoder, path, plain, dates, born, codes, demanded)
 
 
-def _json_names(type_name: str, elements: frozenset[str]) -> Iterator[str]:
+def _json_names(type_name: str, elements: Set[str]) -> Iterator[str]:
     """The JSON properties of the elements, with the companions that hold primitives' extensions."""
     for element, of in r4().elements(qualified(type_name)).items():
         if element in NEVER or not (element in elements or ALL_ELEMENTS in elements):

@@ -360,6 +360,12 @@ def test_a_medication_that_is_named_and_not_referred_to_is_not_there(told: objec
     assert doubt("MedicationRequest", medicationReference=told) is Fault.INCOMPLETE
 
 
+def test_of_a_type_that_is_kept_whole_all_is_demanded() -> None:
+    intake = Intake(AcquisitionPlan({"Encounter": frozenset({"*"})}), BASE)
+    row = intake.read(json.dumps({**ENCOUNTER, "status": "finished"}).encode(), "Encounter")
+    assert isinstance(row, Row) and row.doubt is Fault.INCOMPLETE  # of no class
+
+
 def test_what_no_measure_reads_is_not_missed() -> None:
     assert read({**ENCOUNTER, "status": "finished"}, "Encounter").doubt is None  # of no class
 
