@@ -267,13 +267,17 @@ class ElementClasses(dict[str, type[Element]]):
         options |= {f"_{name}": name for name, of in named.items() if self.model.primitive(of.name)}
 
         def read(element: Element) -> Any:
-            for key in element.json:
-                if key in options:
+            json = element.json
+            name: str | None = None
+            for key in json:
+                if key in options and json[key] is not None:
+                    if name is not None and name != options[key]:
+                        raise EvaluationError("The record has an element in two types at once")
                     name = options[key]
-                    item = element.json.get(name)
-                    extra = element.json.get(f"_{name}")
-                    return makers[name](item) if extra is None else makers[name](item, extra)
-            return None
+            if name is None:
+                return None
+            item, extra = json.get(name), json.get(f"_{name}")
+            return makers[name](item) if extra is None else makers[name](item, extra)
 
         return read
 

@@ -10,6 +10,7 @@ from service.fhir.exchange import send
 
 OAUTH_URIS = "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris"
 
+R4 = ("4.0.", "4.1.", "4.3.")  # with R4B and its draft; 4.2 and 4.4 to 4.6 were drafts of R5
 LONGEST_NAME = 80  # characters
 
 
@@ -82,7 +83,7 @@ def read_capability(client: httpx.Client, base_url: str) -> Capability:
             where=base_url,
             todo="Check that fhir.base_url is the FHIR base of the EHR",
         )
-    if not statement.fhir_version.startswith("4."):
+    if not statement.fhir_version.startswith(R4):
         raise EhrError(
             "The EHR does not speak FHIR R4 here",
             where=base_url,

@@ -41,7 +41,10 @@ REASONS: Mapping[Fault, str] = {
     Fault.UNKNOWN_TYPE: "Resources of a type that FHIR R4 does not have",
     Fault.UNKNOWN_PATIENT: "Records of patients who did not arrive",
     Fault.NO_BIRTH_DATE: "Patients without a birth date (kept, and in doubt)",
-    Fault.INCOMPLETE: "Records without what FHIR demands, as a status or a code (kept, in doubt)",
+    Fault.NOT_UNDERSTOOD: (
+        "Records that no measure may understand: without a status or a code, with a modifier that "
+        "is not known, redacted, or with a reference of no known form (kept, and in doubt)"
+    ),
     Fault.MISPLACED: "Resources of another type than their file's (kept if needed)",
     Fault.OUTCOME_AMONG_RECORDS: "Messages of trouble in place of records",
 }

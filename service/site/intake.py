@@ -6,6 +6,7 @@ that one bad line costs its neighbours nothing.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import date
 from enum import Enum, auto
 from typing import Any
 
@@ -24,12 +25,22 @@ LONGEST = 4 * 2**20  # bytes of a record as kept
 SURE = 1500  # bytes: no shorter record is too deep, or has too long a number, to be read again
 DEEPEST = 200  # levels of arrays and objects: FHIR has a dozen
 OWNERS = 2**16  # references to patients that are remembered
-_BIRTH_DATE = re.compile(rb'"\d{4}(-\d\d(-\d\d)?)?"')
+_BIRTH_DATE = re.compile(rb'"(\d{4})(-\d\d(-\d\d)?)?"')
+OLDEST = 1880  # no patient of today was born before
 _INSTANT = re.compile(r"[-0-9T:.Z+]{1,40}")
 _ID = re.compile(r"[-A-Za-z0-9.]{1,256}|[^/?#\s\x00-\x20\x7f]{1,256}")  # the usual ones first
 _MONTH = re.compile(rb'"(\d{4}-(?:0[1-9]|1[0-2]))')
 _REFERENCE, _TO_PATIENT = b'"reference"', b'"reference":"Patient/'
 _URN = re.compile(rb'"reference"\s*:\s*"(urn:[^"\\\s]{1,256})')
+_VERSIONED = re.compile(rb'("reference"\s*:\s*"[^"\\]*?)/_history/[^"\\]*(?=")')
+_NAMED = re.compile(rb'"reference"\s*:\s*"[^"#]')
+_WITHIN = re.compile(rb'"reference"\s*:\s*"#')
+# None of the forms of http://hl7.org/fhir/R4/references.html#literal.
+_ODD = re.compile(
+    rb'"reference"\s*+:\s*+(?!null|\{|"(?:urn:|#|(?:https?://[^"\\\s]*/)?[A-Z][A-Za-z]+/'
+    rb'[^/?#"\\\s\x00-\x20]{1,256}"))'
+)
+REDACTED = (b'"REDACTED"', b'"MASKED"')  # http://hl7.org/fhir/R4/security-labels.html
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 ESCAPED_SLASH = b"\\/"
 OF_ANY_TYPE = "Resource"  # of which all are (http://hl7.org/fhir/R4/resource.html)
@@ -81,6 +92,7 @@ class Intake:
         self._shapes = {name: shape_of(name, elements) for name, elements in plan.elements.items()}
         self._aliases = aliases or {}
         self._owners: dict[str, str] = {}
+        self._this_year = date.today().year
         # Whose a record is stands apart; references to other patients are not followed.
         named = b"|".join(name.encode() for name in sorted(plan.types - {"Patient"})) or b"(?!)"
         self._referred = re.compile(
@@ -180,13 +192,17 @@ class Intake:
                 link.reference = f"Patient/{owner}"
         else:
             owner = self._own(id) if shape.type == "Patient" else self._owner(record, shape.link)
-        doubt = None if _is_whole(record, shape) else Fault.INCOMPLETE
-        if shape.born and not _BIRTH_DATE.fullmatch(record.birthDate):
+        doubt = None if _is_whole(record, shape) else Fault.NOT_UNDERSTOOD
+        if shape.born and not self._is_birth_date(record.birthDate):
             doubt = Fault.NO_BIRTH_DATE
         updated = ""
         if (meta := record.meta) is not None:
-            updated = meta.lastUpdated if _matches_instant(meta.lastUpdated) else ""
+            if meta.lastUpdated and _matches_instant(meta.lastUpdated):
+                updated = meta.lastUpdated
             meta.lastUpdated = ""
+            if meta.security:
+                doubt = doubt or _redacted(meta.security)
+                meta.security = Raw()
             if not meta.profile:
                 record.meta = None
         month = ""
@@ -207,6 +223,8 @@ class Intake:
         if len(json) > SURE and _is_unwieldy(json):
             return Fault.UNREADABLE
         row.json, row.references = json, self._references(json)
+        if _ODD.search(json) or (b'"contained"' in json and _WITHIN.search(json)):
+            row.doubt = row.doubt or Fault.NOT_UNDERSTOOD
         return row
 
     def _references(self, json: bytes) -> frozenset[tuple[str, str]]:
@@ -219,6 +237,10 @@ class Intake:
         if b"urn:" in json:
             named |= {(OF_ANY_TYPE, urn.decode()) for urn in _URN.findall(json)}
         return frozenset(named)
+
+    def _is_birth_date(self, told: Raw) -> bool:
+        found = _BIRTH_DATE.fullmatch(told)
+        return found is not None and OLDEST <= int(found[1]) <= self._this_year
 
     def _own(self, id: str) -> str:
         """A patient is their own, unless another one stands for them."""
@@ -249,16 +271,19 @@ class Intake:
         for target in parsed:
             if target is not None and target[0] == "Patient":
                 return self._aliases.get(target[1], target[1])
-        stranger = None in parsed or not parsed
+        stranger = not parsed or any(t is None or t[0] not in resource_types() for t in parsed)
         raise _Unusable(Fault.UNKNOWN_PATIENT if stranger else Unasked.UNASKED)
 
     def _plain(self, json: bytes) -> bytes:
-        """A record on one line, without a tab, its references relative and slashes as such."""
+        """A record on one line, without a tab, slashes as such, its references relative and to no
+        version: versions are not kept."""
         if b"\t" in json or b"\r" in json:
             json = msgspec.json.format(json, indent=-1)
         if ESCAPED_SLASH in json:
             json = _ESCAPE.sub(lambda found: b"/" if found[1] == b"/" else found[0], json)
-        return self._absolute.sub(rb"\1", json) if self._base in json else json
+        if self._base in json:
+            json = self._absolute.sub(rb"\1", json)
+        return _VERSIONED.sub(rb"\1", json) if b"/_history/" in json else json
 
     def _part(self, contained: Raw) -> Any:
         """What is kept of a contained resource; nothing when no measure needs its type."""
@@ -285,18 +310,28 @@ _look_through = msgspec.json.Decoder(float_hook=str).decode  # a number of any s
 def _is_whole(record: Any, shape: Shape) -> bool:
     """Whether it has what FHIR demands, as far as that is kept: else no measure may understand it,
     and it would count for nothing. So it would with a medication that has a name or a number in
-    place of a reference."""
+    place of a reference; and what modifies it in a way that nobody here knows must not be left out
+    of account."""
     for name, codes in shape.codes:
         if getattr(record, name) not in codes:
             return False
     for names in shape.demanded:
         for name in names:
             value = bytes(getattr(record, name))
-            if value not in EMPTY and (_REFERENCE in value or not name.endswith("Reference")):
+            if value not in EMPTY and (not name.endswith("Reference") or _NAMED.search(value)):
                 break
         else:
             return False
+    for name in shape.modifiers:
+        if (value := getattr(record, name)) and bytes(value) not in EMPTY:
+            return False
     return True
+
+
+def _redacted(security: Raw) -> Fault | None:
+    """A doubt when the labels say that something was taken out of a record."""
+    text = bytes(security)
+    return Fault.NOT_UNDERSTOOD if any(label in text for label in REDACTED) else None
 
 
 def _is_simple(text: bytes) -> bool:

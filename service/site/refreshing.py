@@ -35,7 +35,7 @@ LASTING = frozenset(
         Fault.UNKNOWN_SUCCESSOR,
         Fault.MISPLACED,
         Fault.NO_BIRTH_DATE,
-        Fault.INCOMPLETE,
+        Fault.NOT_UNDERSTOOD,
         Fault.SLICED,
         Fault.UNRESOLVED_REFERENCE,
         Fault.UNRECONCILED,

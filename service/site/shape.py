@@ -36,6 +36,8 @@ ALWAYS = frozenset(
         "verificationStatus",
     }
 )
+# Who does not know what they say must not go on (http://hl7.org/fhir/R4/extensibility.html).
+MODIFIERS = frozenset({"implicitRules", "modifierExtension"})
 NEVER = frozenset({"text", "id", "meta", "contained"})  # narrative; the others are kept apart
 # When something was, by the first of these that a resource has: what was done before what was
 # written down about it.
@@ -69,8 +71,9 @@ class Meta(msgspec.Struct, omit_defaults=True, gc=False):
 
     # Like all that is read of a record it is part of no cycle, and nothing the collector need see.
 
-    profile: list[str] = []
-    lastUpdated: str = ""
+    profile: list[str] | None = None
+    lastUpdated: str | None = ""
+    security: Raw = Raw()
 
 
 class Link(msgspec.Struct, gc=False):
@@ -86,7 +89,8 @@ class Shape:
     ``link``: the path to the patient; ``plain``: it is one single Reference. ``dates``: the JSON
     properties that say when, the most telling first. ``born``: a birth date is needed. ``codes``:
     of which property only some codes can be understood. ``demanded``: the properties of which a
-    resource must have one, for each element that it must have.
+    resource must have one, for each element that it must have. ``modifiers``: the properties that
+    change what the resource means, and that nobody here knows how.
     """
 
     type: str
@@ -97,6 +101,7 @@ class Shape:
     born: bool
     codes: tuple[tuple[str, frozenset[str]], ...]
     demanded: tuple[tuple[str, ...], ...]
+    modifiers: tuple[str, ...]
 
 
 def shape_of(type_name: str, elements: frozenset[str]) -> Shape:
@@ -118,7 +123,7 @@ def shape_of(type_name: str, elements: frozenset[str]) -> Shape:
         "resourceType": (str, ""),
         "id": (str, ""),
         "meta": (Meta | None, None),
-        "contained": (list[Raw], msgspec.field(default_factory=list)),
+        "contained": (list[Raw] | None, None),
         **{name: (Raw, Raw()) for name in sorted(names)},
     }
     plain = len(path) == 1 and is_single(type_name, path[0])
@@ -137,8 +142,8 @@ def shape_of(type_name: str, elements: frozenset[str]) -> Shape:
     properties = (tuple(_json_names(type_name, {element})) for element in sorted(demands.elements))
     elsewhere = {*path[:1], *demands.codes}  # looked at apart
     demanded = tuple(of for of in properties if names.issuperset(of) and elsewhere.isdisjoint(of))
-    born = "birthDate" in names
-    return Shape(type_name, decoder, path, plain, dates, born, codes, demanded)
+    born, modifiers = "birthDate" in names, tuple(sorted(names & MODIFIERS))
+    return Shape(type_name, decoder, path, plain, dates, born, codes, demanded, modifiers)
 
 
 def _json_names(type_name: str, elements: Set[str]) -> Iterator[str]:

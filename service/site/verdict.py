@@ -27,7 +27,7 @@ class Fault(StrEnum):
     UNKNOWN_PATIENT = "unknown-patient"
     UNKNOWN_SUCCESSOR = "unknown-successor"
     NO_BIRTH_DATE = "no-birth-date"
-    INCOMPLETE = "incomplete-record"
+    NOT_UNDERSTOOD = "not-understood"
     MISPLACED = "misplaced"
     NO_PATIENTS = "no-patients"
     COHORT_INCOMPLETE = "cohort-incomplete"
@@ -56,7 +56,7 @@ REASONS: Mapping[Fault, Reason] = {
     Fault.UNKNOWN_PATIENT: Reason.MISSING_DATA,
     Fault.UNKNOWN_SUCCESSOR: Reason.UNRESOLVED_REFERENCE,
     Fault.NO_BIRTH_DATE: Reason.UNREADABLE_RECORD,
-    Fault.INCOMPLETE: Reason.UNREADABLE_RECORD,
+    Fault.NOT_UNDERSTOOD: Reason.UNREADABLE_RECORD,
     Fault.MISPLACED: Reason.UNREADABLE_RECORD,
     Fault.NO_PATIENTS: Reason.MISSING_DATA,
     Fault.COHORT_INCOMPLETE: Reason.MISSING_DATA,
@@ -84,7 +84,7 @@ SENTENCES: Mapping[Fault, str] = {
     Fault.UNKNOWN_PATIENT: "{where}: {count} resources are of a patient who did not arrive",
     Fault.UNKNOWN_SUCCESSOR: "{count} patients were put together with others who are not there",
     Fault.NO_BIRTH_DATE: "{where}: {count} patients have no birth date",
-    Fault.INCOMPLETE: "{where}: {count} records lack what FHIR demands, as a status or a code",
+    Fault.NOT_UNDERSTOOD: "{where}: {count} records may mean something else than is read of them",
     Fault.MISPLACED: "{where}: {count} resources are of another type than the file's",
     Fault.NO_PATIENTS: "not one patient arrived",
     Fault.COHORT_INCOMPLETE: "{count} patients of the cohort did not come from {where}",
@@ -104,7 +104,7 @@ SENTENCES: Mapping[Fault, str] = {
 FATAL = frozenset({Fault.TYPE_REFUSED, Fault.NO_PATIENTS})
 # Records that are not kept, or that no measure may understand: they count for nothing.
 LOSES_RECORDS = frozenset(
-    {Fault.UNREADABLE, Fault.UNKNOWN_TYPE, Fault.UNKNOWN_PATIENT, Fault.INCOMPLETE}
+    {Fault.UNREADABLE, Fault.UNKNOWN_TYPE, Fault.UNKNOWN_PATIENT, Fault.NOT_UNDERSTOOD}
 )
 # Listed one by one in the quarantine.
 QUARANTINED = LOSES_RECORDS | {

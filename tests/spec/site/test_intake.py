@@ -156,6 +156,11 @@ def test_a_record_whose_patient_cannot_be_told_is_a_fault(subject: object) -> No
     assert read(given) is Fault.UNKNOWN_PATIENT
 
 
+@pytest.mark.parametrize("subject", ["Patients/1", "PATIENT/1", "Foo/1"])
+def test_a_record_of_what_fhir_does_not_have_is_a_fault(subject: str) -> None:
+    assert read(observation(subject={"reference": subject})) is Fault.UNKNOWN_PATIENT
+
+
 def test_a_record_of_a_group_or_a_place_is_no_fault_and_not_kept() -> None:
     assert read(observation(subject={"reference": "Location/1"})) is Unasked.UNASKED
 
@@ -281,7 +286,7 @@ def test_an_outcome_among_the_records_is_a_fault_unless_it_is_harmless(
     assert read(given) is (result or Fault.OUTCOME_AMONG_RECORDS)
 
 
-@pytest.mark.parametrize("born", [None, "", "the fifties", "57", 1957])
+@pytest.mark.parametrize("born", [None, "", "the fifties", "57", 1957, "0001-01-01", "2957-03-29"])
 def test_a_patient_without_a_birth_date_is_kept_and_known(born: object) -> None:
     given = {"resourceType": "Patient", "id": "1"} | ({"birthDate": born} if born else {})
     row = read(given, "Patient")
@@ -336,18 +341,18 @@ def test_a_record_that_has_it_is_in_no_doubt(type_name: str) -> None:
 
 @pytest.mark.parametrize("status", ["gone", None, "", "Finished", "done", "fin ished"])
 def test_a_status_that_is_missing_or_none_of_its_codes_is_doubted(status: str | None) -> None:
-    assert doubt("Encounter", status=status) is Fault.INCOMPLETE
+    assert doubt("Encounter", status=status) is Fault.NOT_UNDERSTOOD
 
 
 def test_what_need_not_be_there_may_be_missing_and_not_be_anything() -> None:
     assert doubt("Location", status="active") is None
-    assert doubt("Location", status="torn down") is Fault.INCOMPLETE
+    assert doubt("Location", status="torn down") is Fault.NOT_UNDERSTOOD
 
 
 @pytest.mark.parametrize("empty", ["gone", None, {}, [], ""])
 def test_an_element_that_must_be_there_and_is_not_is_doubted(empty: object) -> None:
-    assert doubt("Encounter", **{"class": empty}) is Fault.INCOMPLETE
-    assert doubt("MedicationRequest", medicationReference=empty) is Fault.INCOMPLETE
+    assert doubt("Encounter", **{"class": empty}) is Fault.NOT_UNDERSTOOD
+    assert doubt("MedicationRequest", medicationReference=empty) is Fault.NOT_UNDERSTOOD
 
 
 def test_a_choice_is_there_in_whatever_type_it_comes() -> None:
@@ -357,13 +362,69 @@ def test_a_choice_is_there_in_whatever_type_it_comes() -> None:
 
 @pytest.mark.parametrize("told", [{"display": "a drug"}, {"identifier": {"value": "4711"}}])
 def test_a_medication_that_is_named_and_not_referred_to_is_not_there(told: object) -> None:
-    assert doubt("MedicationRequest", medicationReference=told) is Fault.INCOMPLETE
+    assert doubt("MedicationRequest", medicationReference=told) is Fault.NOT_UNDERSTOOD
 
 
 def test_of_a_type_that_is_kept_whole_all_is_demanded() -> None:
     intake = Intake(AcquisitionPlan({"Encounter": frozenset({"*"})}), BASE)
     row = intake.read(json.dumps({**ENCOUNTER, "status": "finished"}).encode(), "Encounter")
-    assert isinstance(row, Row) and row.doubt is Fault.INCOMPLETE  # of no class
+    assert isinstance(row, Row) and row.doubt is Fault.NOT_UNDERSTOOD  # of no class
+
+
+@pytest.mark.parametrize(
+    "strange",
+    [
+        {"modifierExtension": [{"url": "urn:not", "valueBoolean": True}]},
+        {"implicitRules": "urn:rules"},
+        {"meta": {"security": [{"code": "REDACTED"}], "lastUpdated": "2026-01-01T00:00:00Z"}},
+    ],
+    ids=str,
+)
+def test_what_says_that_it_is_not_what_it_seems_is_doubted(strange: dict[str, Any]) -> None:
+    assert doubt("Encounter", **strange) is Fault.NOT_UNDERSTOOD
+
+
+def test_labels_and_empty_modifiers_are_no_reason_for_doubt() -> None:
+    for harmless in ({"meta": {"security": [{"code": "R"}]}}, {"modifierExtension": []}):
+        assert doubt("Encounter", **harmless) is None
+
+
+def place(reference: object) -> dict[str, Any]:
+    """What an Encounter says of where it was."""
+    return {"location": [{"location": {"reference": reference}}]}
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["Location/7/", "Location/7 ", "Location/7?x=1", "Location/7#x", "", "Location?name=7", "7"],
+)
+def test_a_reference_of_no_known_form_is_doubted(reference: str) -> None:
+    """It leads nowhere in the logic of a measure, and is none that could be looked up."""
+    given = {**ENCOUNTER, "status": "finished", **place(reference)}
+    assert read(given, "Encounter").doubt is Fault.NOT_UNDERSTOOD
+    assert read({**given, **place("Location/7")}, "Encounter").doubt is None
+    assert read({**given, **place(None)}, "Encounter").doubt is None
+
+
+def test_a_reference_to_a_version_is_one_to_the_resource() -> None:
+    given = {**ENCOUNTER, "status": "finished", **place(f"{BASE}/Location/7/_history/2")}
+    row = read(given, "Encounter")
+    assert row.references == {("Location", "7")} and b"_history" not in row.json
+
+
+def test_what_is_contained_and_referred_to_is_doubted() -> None:
+    """No logic is led to it."""
+    within = [{"resourceType": "Location", "id": "l"}]
+    given = {**ENCOUNTER, "status": "finished", **place("#l"), "contained": within}
+    assert read(given, "Encounter").doubt is Fault.NOT_UNDERSTOOD
+    drug = {"medicationReference": {"reference": "#m"}}
+    assert doubt("MedicationRequest", **drug) is Fault.NOT_UNDERSTOOD
+
+
+def test_null_is_as_good_as_nothing() -> None:
+    given = observation(status="final", contained=None, code={"text": "pulse"})
+    row = read({**given, "meta": {"profile": None, "lastUpdated": None}})
+    assert isinstance(row, Row) and row.doubt is None and row.updated == ""
 
 
 def test_what_no_measure_reads_is_not_missed() -> None:

@@ -231,10 +231,10 @@ def test_a_record_without_a_status_is_kept_listed_and_too_many_of_them_are_no_da
     nameless = {name: of for name, of in observation("x", "a").items() if name != "status"}
     many = [observation(f"o{n}", "a") for n in range(30)]
     store = built(tmp_path, [patient("a")], [*many, nameless])
-    assert faults(store) == {(Fault.INCOMPLETE, "0002-Observation.ndjson"): 1}
+    assert faults(store) == {(Fault.NOT_UNDERSTOOD, "0002-Observation.ndjson"): 1}
     assert store.facts.resources["Observation"] == 31
     assert quarantine(tmp_path) == [
-        {"file": "0002-Observation.ndjson", "line": 31, "fault": "incomplete-record"}
+        {"file": "0002-Observation.ndjson", "line": 31, "fault": "not-understood"}
     ]
     assert store.completeness().verdict is Verdict.PROVISIONAL
     strange = [{**observation(f"s{n}", "a"), "status": "Final"} for n in range(2)]
