@@ -58,7 +58,8 @@ class Period:
         """The first and the last moment (to the millisecond), each with its offset in ``zone``."""
         return (
             datetime.combine(self.start, time(), zone),
-            datetime.combine(self.end, END_OF_DAY, zone),
+            # The later one, where clocks are put back at midnight.
+            datetime.combine(self.end, END_OF_DAY, zone).replace(fold=1),
         )
 
 

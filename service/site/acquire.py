@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -41,7 +41,7 @@ from service.fhir.patience import USUAL, Patience, patiently
 from service.fhir.smart import BackendService, discover
 from service.progress import notice
 from service.site.acquisition import Acquisition
-from service.site.asking import EVERYTHING, Asking, Extent
+from service.site.asking import CLOCKS, EVERYTHING, Asking, Extent
 from service.site.cohort import Cohort, cohort_types, read_cohort
 from service.site.comparison import compare
 from service.site.config import SiteConfig
@@ -57,7 +57,6 @@ from service.site.verdict import Fault, Finding
 FIRST_TRIES = 3  # to reach the EHR at all
 PULL, PULL_OF_SOME = "pull", "pull-of-some"  # the folders in data_dir
 STOP = "stop"  # a file in data_dir: while it is there, nothing is asked of the EHR
-CLOCKS = timedelta(minutes=5)  # by which the EHR's may be ahead of ours
 
 
 def acquire(
@@ -72,12 +71,13 @@ def acquire(
     StoreError when there is nothing to work with.
     """
     profile = load_vendor(config.fhir.vendor, config.fhir.get_searches)
-    log = _open(config, profile, plan, extent)
-    with kept_if_broken_off(log.folder), opened(config) as (client, pace):
+    folder = config.data_dir / (PULL if extent.patients is None else PULL_OF_SOME)
+    with kept_if_broken_off(folder), opened(config) as (client, pace):
         endpoint = connect(config, plan, client, replace(patience, wait=pace.wait))
         allowed, refused = _allowed(endpoint, plan)
-        asking = Asking(config, profile, allowed, endpoint, extent)
-        acquisition = _pull(asking, log)
+        # A pull that was broken off goes on only if as much may be read as then.
+        log = _open(folder, _hash(config, profile, allowed, extent))
+        acquisition = _pull(Asking(config, profile, allowed, endpoint, extent), log)
     findings = [Finding(Fault.TYPE_REFUSED, name, 1, name) for name in sorted(refused)]
     return replace(acquisition, findings=(*findings, *acquisition.findings))
 
@@ -134,14 +134,11 @@ def _allowed(endpoint: Endpoint, plan: AcquisitionPlan) -> tuple[AcquisitionPlan
     return plan.without(refused), refused
 
 
-def _open(
-    config: SiteConfig, profile: VendorProfile, plan: AcquisitionPlan, extent: Extent
-) -> PullLog:
+def _open(folder: Path, of: str) -> PullLog:
     """The log of the pull that was broken off, or of a new one."""
-    folder = config.data_dir / (PULL if extent.patients is None else PULL_OF_SOME)
     try:
-        config.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return open_log(folder, _hash(config, profile, plan, extent))
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return open_log(folder, of)
     except OSError as error:
         raise _cannot_write(folder, error) from error
 
@@ -181,8 +178,12 @@ def _cannot_write(folder: Path, error: OSError) -> StoreError:
 
 
 def _pull(asking: Asking, log: PullLog) -> Acquisition:
-    """By the way that the profile prefers, or by the other one when that is not offered."""
-    if asking.profile.way == "search" or asking.extent.is_searched:
+    """By the way that the profile prefers, or by the other one when that is not offered.
+
+    A search that was broken off goes on as a search, whatever is offered by now.
+    """
+    begun = log.cohort is not None
+    if begun or asking.profile.way == "search" or asking.extent.is_searched:
         return _by_search(asking, log)
     try:
         return _by_export(asking, log)

@@ -1,7 +1,7 @@
 """How the plan is put to one EHR: its endpoint, its vendor profile, and what may be asked."""
 
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 
 from service.fhir.compartment import SHARED, patient_link
 from service.fhir.endpoint import Endpoint
@@ -10,6 +10,8 @@ from service.site.config import SiteConfig
 from service.site.plan import ALL_ELEMENTS, AcquisitionPlan
 from service.site.shape import ALWAYS
 from service.site.vendor import VendorProfile
+
+CLOCKS = timedelta(minutes=5)  # by which the EHR's may be ahead of ours
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ def last_expected(data_dir: Path) -> Expected:
 
 def expecting(facts: Facts, last: Expected) -> Facts:
     """The facts of a pull, with what it brought too little of by what was expected."""
-    now = Expected(facts.patients, facts.resources, facts.months)
+    now = facts.brought
     expected = renewed(last, now, facts.elements.keys())
     found = [*facts.findings, *shortfalls(expected, now)]
     return msgspec.structs.replace(facts, findings=sorted(found), expected=expected)

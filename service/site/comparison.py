@@ -6,7 +6,7 @@ a search for many patients at once a server may look at the first, or take them 
 """
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from urllib.parse import parse_qsl
 
@@ -18,7 +18,7 @@ from service.fhir.searching import search
 from service.fhir.together import together
 from service.progress import notice
 from service.site.acquisition import AcquiredFile
-from service.site.asking import Asking
+from service.site.asking import CLOCKS, Asking
 from service.site.population import patient_ids
 from service.site.referred import ids_in
 from service.site.searching import patient_parameter
@@ -85,9 +85,13 @@ def _missing(
 
 
 def _was_there(line: bytes, as_of: datetime) -> bool:
-    """Whether a record has not changed since the pull; it has not when it does not say."""
+    """Whether a record has not changed since the pull; it has not when it does not say, or says
+    that it changed at a time that is still to come."""
     try:
         meta = msgspec.json.decode(line, type=_Versioned).meta
-        return meta is None or datetime.fromisoformat(meta.lastUpdated) <= as_of
+        if meta is None:
+            return True
+        changed = datetime.fromisoformat(meta.lastUpdated)
+        return changed <= as_of or changed > datetime.now(UTC) + CLOCKS
     except (ValueError, TypeError):
         return True

@@ -41,8 +41,8 @@ class Judge:
 
     @property
     def as_of(self) -> datetime:
-        """When the EHR looked."""
-        return datetime.fromisoformat(self.facts.transaction_time)
+        """When the EHR looked, by the site's clock: a month is over when it is there."""
+        return datetime.fromisoformat(self.facts.transaction_time).astimezone(self.zone)
 
     def on(self, package: MeasurePackage, period: Period, failed: int = 0) -> Judged:
         """The verdict on a result without ``failed`` patients, of whom nothing is defined."""

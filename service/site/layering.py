@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from service.site.acquisition import Acquisition
-from service.site.building import arrived_of, building_folder, expecting, set_aside, unresolved
+from service.site.building import arrived_of, building_folder, set_aside, unresolved
 from service.site.changes import (
     Key,
     attach_store,
@@ -24,6 +24,7 @@ from service.site.changes import (
     write_kept,
 )
 from service.site.division import PART, Divided, copy, divide, gather_shared, workbench
+from service.site.expectation import shortfalls
 from service.site.placing import place_layer
 from service.site.plan import AcquisitionPlan
 from service.site.population import Replacement, aliases, patient_ids, read_population
@@ -53,7 +54,11 @@ def lay_over(
         replaced = _ids(work, "SELECT id FROM replaced UNION SELECT id FROM affected")
         if is_too_large(len(replaced), facts):
             return None
-        facts = expecting(facts, store.facts.expected)
+        found = [*facts.findings, *shortfalls(store.facts.expected, facts.brought)]
+        # What is to be expected a full pull tells: what was deleted untold is still in a layer.
+        facts = msgspec.structs.replace(
+            facts, findings=sorted(found), expected=store.facts.expected
+        )
         place_layer(folder, facts, sorted(replaced), data_dir)
     return open_store(data_dir)
 
@@ -92,7 +97,8 @@ def _lay(
         findings.append(Finding(Fault.EXPORT_ERROR, "what was deleted", told.count(None)))
     findings += [*acquisition.findings, Finding(Fault.UNRECONCILED, unseen)]
     facts = _counted(work, store.facts, divided, shared)
-    arrived = Counter(store.facts.arrived) + arrived_of(read, staged)
+    # Records that come again are no more of them to lose some of.
+    arrived = Counter(store.facts.arrived) | arrived_of(read, staged)
     return msgspec.structs.replace(
         facts,
         transaction_time=acquisition.transaction_time,
@@ -154,7 +160,9 @@ def _stage(
         staged = [_staged(bench, part) for part in read]
         find_affected(work, folder, gone, merged, _whole(acquisition, now))
         kept = ranges(write_kept(work, folder), first=len(read))
-        staged += [_staged(bench, part) for part in kept]
+        # What they lack is known from when they came.
+        again = [_staged(bench, part) for part in kept]
+        staged += [msgspec.structs.replace(each, lines=0, faults={}) for each in again]
     return [*read, *kept], staged
 
 

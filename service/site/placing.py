@@ -11,7 +11,6 @@ from pathlib import Path
 
 import msgspec
 
-from service.site.expectation import Expected
 from service.site.quarantine import FILE as QUARANTINE
 from service.site.staging import private
 from service.site.store import FILE, FOLDER, Facts, Index, require_index
@@ -93,8 +92,7 @@ def accept_store(data_dir: Path) -> None:
     index = require_index(data_dir)
     facts = index.facts
     kept = [finding for finding in facts.findings if finding.fault is not Fault.SHRUNK]
-    there = Expected(facts.patients, facts.resources, facts.months)
-    facts = msgspec.structs.replace(facts, findings=kept, expected=there)
+    facts = msgspec.structs.replace(facts, findings=kept, expected=facts.brought)
     place_index(msgspec.structs.replace(index, facts=facts), data_dir)
 
 

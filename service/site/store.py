@@ -74,6 +74,11 @@ class Facts(msgspec.Struct, frozen=True):
     reconciled: str = ""
     source: str = ""
 
+    @property
+    def brought(self) -> Expected:
+        """How much there is."""
+        return Expected(self.patients, self.resources, self.months)
+
 
 class Index(msgspec.Struct, frozen=True):
     """What ``store.json`` holds: the store's number, its parts in order, and its facts.

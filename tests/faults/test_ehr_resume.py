@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,9 +18,9 @@ from service.site.acquire import STOP, acquire
 from service.site.building import build_store
 from service.site.config import SiteConfig
 from service.site.store import Store, open_store
-from tests.ehr import PLAN, QUICK, SmallEhr, searching
+from tests.ehr import PATIENTS, PLAN, QUICK, SmallEhr, profiled, searching, with_fhir
 from tests.faults.killed_pull import killed_at, processes
-from tests.faults.proxy import Answer, Fault, alter, answer
+from tests.faults.proxy import Answer, Fault, alter, alter_json, answer
 
 __all__ = ["processes"]  # the fixture
 
@@ -122,6 +123,39 @@ def test_an_export_that_is_gone_meanwhile_is_started_again(
         store = pulled(config)
     assert list(store.patients()) == truth
     assert len(requests(ehr, r"\$export")) == 1
+
+
+def test_a_search_that_was_broken_off_goes_on_as_a_search(
+    ehr: SmallEhr, tmp_path: Path, truth: list[PatientRecord]
+) -> None:
+    """Though the EHR exports again: what both bring is of two times, and must not be mixed."""
+    config = profiled(ehr.config(tmp_path / "data"), method='"get"', patients_at_once="1")
+    faults = answer(501, r"\$export"), answer(503, rf"/Observation\?.*{PATIENTS[3]}")
+    with ehr.proxy.fault(*faults), pytest.raises(UnavailableError):
+        pulled(config)
+    with ehr.proxy.fault(answer(500, "nowhere")):
+        store = pulled(config)
+    assert (list(store.patients()), store.completeness()) == (truth, COMPLETE)
+    assert not requests(ehr, "export") and len(requests(ehr, SEARCHES)) < 12
+
+
+def test_a_type_that_was_refused_is_not_forgotten_when_the_pull_goes_on(
+    ehr: SmallEhr, tmp_path: Path, truth: list[PatientRecord]
+) -> None:
+    """The export that was begun without it has none of it."""
+
+    def narrow(token: Any) -> Any:
+        if "access_token" not in token:
+            return token
+        types = sorted(PLAN.types - {"Observation"} | {"Group"})
+        return {**token, "scope": " ".join(f"system/{name}.read" for name in types)}
+
+    config = with_fhir(ehr.config(tmp_path), check_patients=0)
+    refused = alter_json("POST .*token", narrow), answer(503, FILES)
+    with ehr.proxy.fault(*refused), pytest.raises(UnavailableError):
+        pulled(config)
+    store = pulled(config)
+    assert (list(store.patients()), store.completeness()) == (truth, COMPLETE)
 
 
 def test_a_file_that_is_only_half_there_is_fetched_again(

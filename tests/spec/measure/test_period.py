@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -59,6 +59,14 @@ def test_its_moments_have_the_offsets_of_the_time_zone() -> None:
     first, last = Period.month("2026-03").moments(timezone("Europe/London"))
     assert first.astimezone(UTC) == datetime(2026, 3, 1, tzinfo=UTC)
     assert last.astimezone(UTC) == datetime(2026, 3, 31, 22, 59, 59, 999_000, tzinfo=UTC)
+
+
+def test_the_last_hour_of_a_period_may_come_twice() -> None:
+    """Clocks in Cairo are put back at the end of October: one month goes on into the other."""
+    zone = timezone("Africa/Cairo")
+    _, last = Period.month("2024-10").moments(zone)
+    first, _ = Period.month("2024-11").moments(zone)
+    assert first.astimezone(UTC) - last.astimezone(UTC) == timedelta(milliseconds=1)
 
 
 @pytest.mark.parametrize("name", ["Mars/Olympus", "", "../etc/passwd", "Europe"])

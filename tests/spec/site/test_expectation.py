@@ -6,6 +6,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from msgspec.structs import replace
 
 from service.measure.completeness import COMPLETE, Reason, Verdict
 from service.measure.package import load_package
@@ -133,6 +134,18 @@ def test_a_month_that_dwindles_is_noticed_however_slowly(tmp_path: Path) -> None
 def test_a_measure_looks_back_a_year_at_least() -> None:
     period = Period.parse("2026-02")
     assert looking_back(DREAMING, period) == Period(date(2025, 2, 1), date(2026, 2, 28))
+
+
+def test_a_month_is_over_by_the_sites_clock(tmp_path: Path) -> None:
+    """In Sydney it is June ten hours earlier than by the EHR's clock, which is UTC's."""
+    months(tmp_path, [("2026-05", 400)])
+    facts = replace(months(tmp_path, [("2026-05", 4)]).facts, transaction_time="2026-05-31T21:00Z")
+    for zone, last in (("UTC", "2026-04"), ("Australia/Sydney", "2026-05")):
+        judge = Judge(facts, Survey(NO_MAPPING, [needs_of(DREAMING)]), ZoneInfo(zone))
+        *_, found = months_of(Period.parse("2026-01/2026-12"), judge.as_of)
+        assert found == last
+    [finding] = judge.on(DREAMING, Period.month("2026-05")).findings
+    assert finding.fault is Fault.SHRUNK
 
 
 def test_months_are_those_that_are_over(tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from service.measure.completeness import COMPLETE, Verdict
 from service.site.acquisition import AcquiredFile, Acquisition
 from service.site.layering import lay_over
 from service.site.store import Store
+from service.site.verdict import Fault
 from tests.spec.site.test_store import (
     BASE,
     PLAN,
@@ -52,6 +54,37 @@ def test_of_whom_nothing_changed_nothing_changes(tmp_path: Path) -> None:
     built(tmp_path, [patient("a"), patient("b")], [observation("o1", "a"), observation("o2", "b")])
     after = changed(tmp_path, [observation("o3", "b")])
     assert held(after) == {"a": ["o1"], "b": ["o2", "o3"]}
+
+
+def test_what_is_lacking_is_lacking_once_however_often_it_is_looked_at(tmp_path: Path) -> None:
+    """Of a patient with news all is read again."""
+    nameless = {name: of for name, of in observation("x", "a").items() if name != "status"}
+    built(tmp_path, [patient("a")], [*(observation(f"o{n}", "a") for n in range(30)), nameless])
+    for night in range(3):
+        after = changed(tmp_path, [observation(f"new-{night}", "a")])
+        assert after is not None
+        lacking = [one.count for one in after.facts.findings if one.fault is Fault.NOT_UNDERSTOOD]
+        assert lacking == [1]
+
+
+def test_records_that_come_again_do_not_make_what_is_lost_less(tmp_path: Path) -> None:
+    many = [observation(f"o{n}", "a") for n in range(30)]
+    store = built(tmp_path, [patient("a")], [*many, "spoiled", "spoiled", "spoiled"])
+    assert store.completeness().verdict is Verdict.NOT_COMPUTABLE
+    for _ in range(3):
+        after = changed(tmp_path, many)
+        assert after is not None
+        assert after.completeness().verdict is Verdict.NOT_COMPUTABLE
+
+
+def test_what_is_to_be_expected_a_full_pull_tells(tmp_path: Path) -> None:
+    """What was deleted, and not told to be, is still in a layer."""
+    first = [observation(f"o{n}", "a") for n in range(40)]
+    anew = [observation(f"again-{n}", "a") for n in range(40)]
+    built(tmp_path, [patient("a")], first)
+    after = changed(tmp_path, anew)
+    assert after is not None and after.facts.resources["Observation"] == 80
+    assert built(tmp_path, [patient("a")], anew).completeness() == COMPLETE
 
 
 def test_a_new_patient_needs_no_full_pull(tmp_path: Path) -> None:
