@@ -61,11 +61,17 @@ class Requirements:
         return {name: frozenset(of) for name, of in found.items()}
 
     @cached_property
-    def systems(self) -> frozenset[str]:
-        """The code systems of the codes that the logic looks for or compares with."""
+    def codes(self) -> frozenset[Code]:
+        """The codes that the logic looks for or compares with, as far as it names them."""
         direct = (code for use in self.retrieves for code in use.codes)
         listed = (code for url in self.value_sets for code in self.expansion(url))
-        return self.declared | {code.system for code in (*direct, *listed) if code.system}
+        named = (one for program in self.programs for one in program.names.values())
+        return frozenset((*direct, *listed, *(one for one in named if isinstance(one, Code))))
+
+    @cached_property
+    def systems(self) -> frozenset[str]:
+        """The code systems of these codes, and those that the main library declares."""
+        return self.declared | {code.system for code in self.codes if code.system}
 
     @cached_property
     def coded_paths(self) -> Mapping[str, frozenset[str]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from unicodedata import normalize
 
 from service.cql.retrieval import RetrieveUse
 from service.cql.values import Code
@@ -32,7 +34,7 @@ class Needs:
     """The needs of the measure with the canonical URL ``measure``.
 
     ``elements``: as in `AcquisitionPlan`. ``coded``: by type the paths at which the measure reads
-    codes. ``systems``: those that its own codes are of.
+    codes. ``systems``: those that its own codes are of. ``codes``: those that its logic names.
     """
 
     measure: str
@@ -40,11 +42,22 @@ class Needs:
     coded: Mapping[str, frozenset[str]]
     systems: frozenset[str]
     lookups: tuple[Lookup, ...]
+    codes: frozenset[Key] = frozenset()
 
     @property
     def plan(self) -> AcquisitionPlan:
         """What must be acquired for it."""
         return AcquisitionPlan(self.elements)
+
+    def understands(self, system: str, code: str) -> bool:
+        """Whether a code is of a system of its own, and no misspelling of one of its own codes."""
+        if system not in self.systems or not _bare(code):
+            return False
+        return (system, code) in self.codes or (system, _bare(code)) not in self._bare_codes
+
+    @cached_property
+    def _bare_codes(self) -> frozenset[Key]:
+        return frozenset((system, _bare(code)) for system, code in self.codes)
 
     @property
     def types(self) -> frozenset[str]:
@@ -66,6 +79,7 @@ def needs_of(package: MeasurePackage) -> Needs:
         coded=read.coded_paths,
         systems=read.systems,
         lookups=tuple(dict.fromkeys(_lookups(read))),
+        codes=frozenset(map(_key, read.codes)),
     )
 
 
@@ -85,6 +99,12 @@ def _lookups(read: Requirements) -> Iterator[Lookup]:
 
 def _key(code: Code) -> Key:
     return code.system or "", code.code or ""
+
+
+def _bare(code: str) -> str:
+    """A code without what is easily written otherwise: case, spaces, signs that nobody sees."""
+    folded = normalize("NFKC", code).casefold()
+    return "".join(sign for sign in folded if sign.isprintable() and not sign.isspace())
 
 
 def _name(use: RetrieveUse) -> str:

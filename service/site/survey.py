@@ -1,9 +1,9 @@
 """What the site's records hold of what measures look for: codes nobody mapped, and empty months.
 
 A concept is understood when one of its codings is of a system that the measure's own codes are of,
-or has a row in the site's mapping. All others are counted wherever a measure reads codes, and
-listed for the site's people to review. Where a measure takes records by their code alone, other
-codes of a record matter only once it is taken.
+and none of those codes misspelt, or has a row in the site's mapping. All others are counted
+wherever a measure reads codes, and listed for the site's people to review. Where a measure takes
+records by their code alone, other codes of a record matter only once it is taken.
 """
 
 import csv
@@ -181,7 +181,7 @@ class Survey:
 
     def _decide(self, type_name: str, path: str, keys: Sequence[tuple[str, str]]) -> "_Decision":
         reading = [one for one in self._needs if path in one.coded.get(type_name, ())]
-        strange = [one for one in reading if not any(key[0] in one.systems for key in keys)]
+        strange = [one for one in reading if not any(one.understands(*key) for key in keys)]
         known = any(self._mapping.knows(*key) for key in keys)
         listed = any(self._mapping.lists(*key) for key in keys)
         meant = {*keys, *(target for key in keys for target in self._mapping.targets(*key))}

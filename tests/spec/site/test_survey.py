@@ -8,13 +8,16 @@ import pytest
 
 from service.cql.record import PatientRecord
 from service.measure.completeness import Reason
+from service.measure.package import load_package
 from service.site.mapping import NO_MAPPING
-from service.site.needs import Lookup, Needs
+from service.site.needs import Lookup, Needs, needs_of
 from service.site.survey import LocalCode, Survey
 from service.site.verdict import REASONS
+from tests.releases import MEASURES
 from tests.spec.site.test_mapping import concept, mapping, record
 
 SNOMED = "http://snomed.info/sct"
+ACT = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 STAYS = Needs(
     measure="urn:stays",
     elements={"Encounter": frozenset({"type", "class", "hospitalization"})},
@@ -29,6 +32,7 @@ DRINKS = Needs(
     coded={"Observation": frozenset({"code", "value"})},
     systems=frozenset({"urn:measure"}),
     lookups=(PULSE,),
+    codes=frozenset({("urn:measure", "drink")}),
 )
 
 
@@ -59,6 +63,28 @@ def test_codes_that_nobody_looked_at_are_counted_with_their_display(tmp_path: Pa
     [finding] = seen.findings(STAYS)
     assert (finding.where, finding.count, finding.type) == ("Encounter.type", 3, "Encounter")
     assert REASONS[finding.fault] is Reason.UNMAPPED_CODE
+
+
+@pytest.mark.parametrize(
+    "code", ["Drink", "drink ", "\u200bdrink", "drink\u00a0", "ｄｒｉｎｋ", "", " "]
+)
+def test_a_code_of_the_measures_own_that_is_misspelt_is_not_understood(
+    tmp_path: Path, code: str
+) -> None:
+    """It is none of its codes, so that the record would count for nothing."""
+    seen = survey(tmp_path, observation({"coding": [{"system": "urn:measure", "code": code}]}))
+    [finding] = seen.findings(DRINKS)
+    assert (finding.where, finding.count) == ("Observation.code", 1)
+    fine = survey(
+        tmp_path, *(observation(concept(one, system="urn:measure")) for one in ("drink", "eat"))
+    )
+    assert fine.findings(DRINKS) == []
+
+
+def test_the_codes_that_logic_compares_with_are_its_own() -> None:
+    needs = needs_of(load_package(MEASURES / "readmission"))
+    assert needs.understands(ACT, "IMP") and needs.understands(ACT, "AMB")
+    assert not needs.understands(ACT, "imp")
 
 
 @pytest.mark.parametrize(
