@@ -20,7 +20,7 @@ import msgspec
 from service.errors import StoreError
 from service.progress import progress
 from service.site.acquisition import Acquisition
-from service.site.division import Divided, gather_shared, merged, workbench
+from service.site.division import UNDATED, Divided, Shared, gather_shared, merged, workbench
 from service.site.expectation import Expected, renewed, shortfalls
 from service.site.intake import OF_ANY_TYPE
 from service.site.placing import place_store
@@ -108,12 +108,13 @@ def _build(
     with workers(setting, alone=size < sizes.alone) as crew:
         with progress("Reading records", sum(file.lines for file in acquisition.files)) as advance:
             staged = crew.do([Stage(part) for part in read], Staged, _told(advance))
-        divided, shared = _divide(crew, folder, population)
+        divided, shared, moved = _divide(crew, folder, population)
     facts = _facts(acquisition, elements, arrived_of(read, staged), divided, shared)
     facts = msgspec.structs.replace(
         facts, aliases=dict(population.aliases), links=list(population.links)
     )
     findings = set_aside(folder, read, staged, divided)
+    findings += undecided([shared, *divided], (read[part].type for part in moved))
     with workbench(folder) as work:
         findings += unresolved(work, folder)
     if population.lost:
@@ -138,34 +139,38 @@ def _told(advance: Callable[[int], None]) -> Callable[[Staged], None]:
 
 def _divide(
     crew: Workers, folder: Path, population: Population
-) -> tuple[list[Divided], dict[str, int]]:
-    """Make the parts of the store; what is nobody's, by type.
+) -> tuple[list[Divided], Shared, list[int]]:
+    """Make the parts of the store; and the ranges of records that two divisions have, of which
+    nothing tells whose they are.
 
     A record that moved to a patient of another division while the pull went on is found last: then
     its older version is left out, and all is divided once more.
     """
     leave_out: Places = {}
+    doubtful: list[int] = []
     while True:
         with workbench(folder) as work:
             shared = gather_shared(work, folder, leave_out.get(SHARED, ()))
         jobs = [Divide(number, leave_out.get(number, [])) for number in range(population.divisions)]
         divided = crew.do(jobs, Divided, lambda done: None)
-        moved = _moved(crew, folder, population)
+        moved, tied = _moved(crew, folder, population)
+        doubtful += tied
         if not moved:
-            return divided, shared
+            return divided, shared, doubtful
         for number, places in moved.items():
             leave_out.setdefault(number, []).extend(places)
 
 
-def _moved(crew: Workers, folder: Path, population: Population) -> Places:
-    """The records of which another division has a later version."""
+def _moved(crew: Workers, folder: Path, population: Population) -> tuple[Places, list[int]]:
+    """The records of which another division has a later version; and the range of each of which it
+    has one that is not told to be later or earlier."""
     with workbench(folder) as work:
         twice = work.execute(
             "SELECT key FROM read_parquet(?) GROUP BY key HAVING count(*) > 1",
             [str(folder / "key-*.parquet")],
         ).fetchall()
     if not twice:
-        return {}
+        return {}, []
     keys = [key for (key,) in twice]
     divisions = [SHARED, *range(population.divisions)]
     found = crew.do([Seek(number, keys) for number in divisions], Found, lambda done: None)
@@ -175,13 +180,16 @@ def _moved(crew: Workers, folder: Path, population: Population) -> Places:
         for key, updated, part, line in each.versions
     ]
     latest: dict[int, tuple[int, int, int]] = {}
+    times: dict[int, list[int]] = {}
     for key, _, version in held:
         latest[key] = max(version, latest.get(key, version))
+        times.setdefault(key, []).append(version[0])
     older: Places = {}
     for key, number, version in held:
         if version != latest[key]:
             older.setdefault(number, []).append(version[1:])
-    return older
+    tied = (key for key, of in times.items() if UNDATED in of or of.count(max(of)) > 1)
+    return older, [latest[key][1] for key in tied]
 
 
 def _facts(
@@ -189,7 +197,7 @@ def _facts(
     elements: dict[str, list[str]],
     arrived: Counter[str],
     divided: Sequence[Divided],
-    shared: dict[str, int],
+    shared: Shared,
 ) -> Facts:
     """What is known of the store; its findings are still to come."""
     months: dict[str, dict[str, int]] = {}
@@ -201,7 +209,7 @@ def _facts(
         transaction_time=acquisition.transaction_time,
         lines=arrived.total(),
         patients=sum(each.patients for each in divided),
-        resources=merged([shared, *(each.resources for each in divided)]),
+        resources=merged([shared.resources, *(each.resources for each in divided)]),
         elements=elements,
         findings=[],
         arrived=dict(sorted(arrived.items())),
@@ -232,6 +240,13 @@ def set_aside(
                 place = int(entry.file)
                 _list(listed.write, entry, Path(read[place].path).name, before[place])
     return [Finding(fault, name, count, of) for (fault, name, of), count in faults.items()]
+
+
+def undecided(made: Iterable[Shared | Divided], moved: Iterable[str] = ()) -> list[Finding]:
+    """What nothing tells the latest version of; ``moved`` are the types of records that went from
+    one division to another."""
+    counts = merged([*(each.undecided for each in made), Counter(moved)])
+    return [Finding(Fault.UNDECIDED, name, count, name) for name, count in counts.items()]
 
 
 def _lines_before(read: Sequence[Range], staged: Sequence[Staged]) -> list[int]:

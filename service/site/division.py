@@ -31,19 +31,30 @@ PART = (
     "STRING_DICTIONARY_PAGE_SIZE_LIMIT 100000"
 )
 # Of two versions of a resource the one that was changed last stays, or else the one read last.
-VERSION = "(coalesce(try_cast(updated AS TIMESTAMPTZ), '-infinity'), part, line)"
+CHANGED = "try_cast(updated AS TIMESTAMPTZ)"
+VERSION = f"(coalesce({CHANGED}, '-infinity'), part, line)"
+UNDATED = -1  # microseconds of a version of which nothing tells when it was changed
 Place = tuple[int, int]  # range and line
 
 
 class Divided(msgspec.Struct, frozen=True):
     """What a division came to: resources by type, patients, records of unknown patients by range,
-    those patients' ids, and records by type and month."""
+    those patients' ids, records by type and month, and by type how many resources are ``undecided``
+    (see `load_records`)."""
 
     resources: dict[str, int]
     patients: int
     strangers: dict[int, int]
     absent: list[str]
     months: list[tuple[str, str, int]]
+    undecided: dict[str, int]
+
+
+class Shared(msgspec.Struct, frozen=True):
+    """What is nobody's own: resources by type, and how many of them are undecided."""
+
+    resources: dict[str, int]
+    undecided: dict[str, int]
 
 
 @contextmanager
@@ -66,7 +77,7 @@ def divide(work: Any, folder: Path, number: int, leave_out: Iterable[Place] = ()
     ``nowhere-<number>.parquet``, what is referred to and not in the division. Needs
     ``shared.parquet`` and ``lead.parquet`` (see `gather_shared`).
     """
-    load_records(work, folder, number, leave_out)
+    undecided = load_records(work, folder, number, leave_out)
     work.execute("CREATE OR REPLACE TABLE patient AS SELECT id FROM record WHERE type = 'Patient'")
     absent = _absent(work)
     strangers = _set_aside_strangers(work, folder / f"strangers-{number}.ndjson") if absent else {}
@@ -78,20 +89,18 @@ def divide(work: Any, folder: Path, number: int, leave_out: Iterable[Place] = ()
     months = work.execute(
         "SELECT type, month, count(*) FROM record WHERE month IS NOT NULL GROUP BY ALL ORDER BY ALL"
     ).fetchall()
-    return Divided(resources, resources.get("Patient", 0), strangers, absent, months)
+    patients = resources.get("Patient", 0)
+    return Divided(resources, patients, strangers, absent, months, undecided)
 
 
-def gather_shared(work: Any, folder: Path, leave_out: Iterable[Place] = ()) -> dict[str, int]:
-    """Write what is nobody's own (``shared.parquet``) and what that refers to (``lead.parquet``).
-
-    Gives the number of resources by type.
-    """
-    load_records(work, folder, SHARED, leave_out)
+def gather_shared(work: Any, folder: Path, leave_out: Iterable[Place] = ()) -> Shared:
+    """Write what is nobody's own (``shared.parquet``), and what it refers to (``lead.parquet``)."""
+    undecided = load_records(work, folder, SHARED, leave_out)
     copy(work, "SELECT part, line, type, id, month, json FROM record", folder / "shared.parquet")
     copy(work, "SELECT part, line, type, id FROM reference", folder / "lead.parquet")
     _note_references(work, folder, SHARED)
     counted = work.execute("SELECT type, count(*) FROM record GROUP BY type")
-    return dict(counted.fetchall())
+    return Shared(dict(counted.fetchall()), undecided)
 
 
 def versions(work: Any, folder: Path, number: int, keys: Iterable[int]) -> list[tuple[Any, ...]]:
@@ -99,14 +108,19 @@ def versions(work: Any, folder: Path, number: int, keys: Iterable[int]) -> list[
     load_records(work, folder, number, ())
     listed = ", ".join(str(key) for key in keys)
     found = work.execute(
-        f"SELECT hash(type, id), coalesce(epoch_us(try_cast(updated AS TIMESTAMPTZ)), -1), "
+        f"SELECT hash(type, id), coalesce(epoch_us({CHANGED}), {UNDATED}), "
         f"part, line FROM record WHERE hash(type, id) IN ({listed})"
     )
     return list(found.fetchall())
 
 
-def load_records(work: Any, folder: Path, number: int, leave_out: Iterable[Place]) -> None:
-    """Load a division's ``record`` and ``reference``; of each resource the latest version stays."""
+def load_records(
+    work: Any, folder: Path, number: int, leave_out: Iterable[Place]
+) -> dict[str, int]:
+    """Load a division's ``record`` and ``reference``; of each resource the latest version stays.
+
+    Gives by type of how many nothing tells which of several versions that is.
+    """
     for name, columns in (("record", RECORD), ("reference", REFERENCE)):
         files = sorted(str(path) for path in folder.glob(f"{name}-{number}.*.tsv"))
         if files:
@@ -119,7 +133,8 @@ def load_records(work: Any, folder: Path, number: int, leave_out: Iterable[Place
         work.execute("DELETE FROM record WHERE part = ? AND line = ?", [part, line])
     twice = "SELECT 1 FROM record GROUP BY hash(type, id) HAVING count(*) > 1 LIMIT 1"
     if not work.execute(twice).fetchone():
-        return
+        return {}
+    undecided = _undecided(work)
     work.execute(
         f"""
         DELETE FROM record USING (
@@ -130,6 +145,30 @@ def load_records(work: Any, folder: Path, number: int, leave_out: Iterable[Place
             AND (record.part, record.line) <> (kept.last[2], kept.last[3])
         """
     )
+    return undecided
+
+
+def _undecided(work: Any) -> dict[str, int]:
+    """Resources, by type, of which versions that differ are of one time, or one is of none."""
+    found = work.execute(
+        f"""
+        WITH twice AS (
+            SELECT hash(type, id) AS key FROM record GROUP BY key HAVING count(*) > 1
+        ), version AS (
+            SELECT type, id, patient, json, {CHANGED} AS changed
+            FROM record SEMI JOIN twice ON hash(type, id) = key
+        ), newest AS (
+            SELECT type, id, CASE WHEN count(*) = count(changed) THEN max(changed) END AS changed
+            FROM version GROUP BY type, id
+        ), tied AS (
+            SELECT type, id FROM version JOIN newest USING (type, id)
+            WHERE newest.changed IS NULL OR version.changed = newest.changed
+            GROUP BY type, id HAVING count(DISTINCT (patient, json)) > 1
+        )
+        SELECT type, count(*) FROM tied GROUP BY type ORDER BY type
+        """
+    )
+    return dict(found.fetchall())
 
 
 def _columns(columns: str) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from service.site.acquisition import Acquisition
-from service.site.building import arrived_of, building_folder, set_aside, unresolved
+from service.site.building import arrived_of, building_folder, set_aside, undecided, unresolved
 from service.site.changes import (
     Key,
     attach_store,
@@ -23,7 +23,7 @@ from service.site.changes import (
     unaffected,
     write_kept,
 )
-from service.site.division import PART, Divided, copy, divide, gather_shared, workbench
+from service.site.division import PART, Divided, Shared, copy, divide, gather_shared, workbench
 from service.site.expectation import shortfalls
 from service.site.placing import place_layer
 from service.site.plan import AcquisitionPlan
@@ -90,6 +90,7 @@ def _lay(
     divided = divide(work, folder, 0, unaffected(work))
     _join(work, folder)
     findings = set_aside(folder, read, staged, [divided])
+    findings += undecided([shared, divided])
     findings += unresolved(
         work, folder, "SELECT hash(type, id) AS key FROM old ANTI JOIN gone USING (type, id)"
     )
@@ -191,7 +192,7 @@ def _join(work: Any, folder: Path) -> None:
     copy(work, query, folder / "layer.parquet", PART)
 
 
-def _counted(work: Any, before: Facts, divided: Divided, shared: Mapping[str, int]) -> Facts:
+def _counted(work: Any, before: Facts, divided: Divided, shared: Shared) -> Facts:
     """What is stored, by type and month, after what was stored before."""
     rows = work.execute(
         "SELECT type, month, count(*) FROM mine JOIN affected ON patient = affected.id "
@@ -206,7 +207,7 @@ def _counted(work: Any, before: Facts, divided: Divided, shared: Mapping[str, in
         resources[name] -= count
         if month is not None:
             months[name][month] -= count
-    for name, count in [*divided.resources.items(), *shared.items()]:
+    for name, count in [*divided.resources.items(), *shared.resources.items()]:
         resources[name] += count
     for name, month, count in divided.months:
         months.setdefault(name, Counter())[month] += count

@@ -36,6 +36,7 @@ LASTING = frozenset(
         Fault.MISPLACED,
         Fault.NO_BIRTH_DATE,
         Fault.NOT_UNDERSTOOD,
+        Fault.UNDECIDED,
         Fault.SLICED,
         Fault.UNRESOLVED_REFERENCE,
         Fault.UNRECONCILED,

@@ -29,6 +29,7 @@ class Fault(StrEnum):
     NO_BIRTH_DATE = "no-birth-date"
     NOT_UNDERSTOOD = "not-understood"
     MISPLACED = "misplaced"
+    UNDECIDED = "undecided"
     NO_PATIENTS = "no-patients"
     COHORT_INCOMPLETE = "cohort-incomplete"
     LEFT_OUT = "left-out"
@@ -58,6 +59,7 @@ REASONS: Mapping[Fault, Reason] = {
     Fault.NO_BIRTH_DATE: Reason.UNREADABLE_RECORD,
     Fault.NOT_UNDERSTOOD: Reason.UNREADABLE_RECORD,
     Fault.MISPLACED: Reason.UNREADABLE_RECORD,
+    Fault.UNDECIDED: Reason.UNREADABLE_RECORD,
     Fault.NO_PATIENTS: Reason.MISSING_DATA,
     Fault.COHORT_INCOMPLETE: Reason.MISSING_DATA,
     Fault.LEFT_OUT: Reason.MISSING_DATA,
@@ -86,6 +88,7 @@ SENTENCES: Mapping[Fault, str] = {
     Fault.NO_BIRTH_DATE: "{where}: {count} patients have no birth date",
     Fault.NOT_UNDERSTOOD: "{where}: {count} records may mean something else than is read of them",
     Fault.MISPLACED: "{where}: {count} resources are of another type than the file's",
+    Fault.UNDECIDED: "{where}: {count} ids stand for several records, and none is told to be later",
     Fault.NO_PATIENTS: "not one patient arrived",
     Fault.COHORT_INCOMPLETE: "{count} patients of the cohort did not come from {where}",
     Fault.LEFT_OUT: "{where}: {count} records that a search finds are not in the pull",

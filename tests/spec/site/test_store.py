@@ -150,14 +150,38 @@ def test_the_latest_version_of_a_resource_counts_once(tmp_path: Path) -> None:
             observation("o", "a", 3, "2026-02-01T00:00:00+09:00"),
             observation("o", "a", 2, "2026-01-31T23:00:00Z"),
             observation("o", "a", 1, "2026-01-01T00:00:00Z"),
-            observation("o", "a", 0),
             observation("p", "a", 5),
-            observation("p", "a", 6),  # nothing tells them apart: the last one read
+            observation("p", "a", 5),
         ],
     )
     [record] = store.patients()
-    assert [o["valueInteger"] for o in record.resources["Observation"]] == [2, 6]
+    assert [o["valueInteger"] for o in record.resources["Observation"]] == [2, 5]
     assert store.completeness() == COMPLETE
+
+
+TINY = Sizes(range=1000, division=2000, alone=0)
+SAME, EARLIER = "2026-02-01T00:00:00Z", "2026-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    "versions",
+    [
+        [observation("o", "a", 5), observation("o", "a", 6)],
+        [observation("o", "a", 5, SAME), observation("o", "a", 6, SAME)],
+        [observation("o", "a", 5, EARLIER), observation("o", "a", 6)],
+        [observation("o", "a", 5), observation("o", "b", 5)],  # ids of each patient's own
+    ],
+    ids=["of no time", "of one time", "one of no time", "of two patients"],
+)
+@pytest.mark.parametrize("sizes", [USUAL, TINY], ids=["one division", "many"])
+def test_of_versions_that_nothing_tells_apart_one_stays_and_that_is_said(
+    tmp_path: Path, versions: list[dict[str, Any]], sizes: Sizes
+) -> None:
+    others = [patient(f"b{n}") for n in range(40)]
+    store = built(tmp_path, [patient("a"), *others, patient("b")], versions, sizes=sizes)
+    assert faults(store) == {(Fault.UNDECIDED, "Observation"): 1}
+    assert store.facts.resources["Observation"] == 1
+    assert store.completeness().verdict is Verdict.PROVISIONAL
 
 
 def test_a_record_that_moved_to_another_patient_is_theirs_alone(tmp_path: Path) -> None:
@@ -351,9 +375,6 @@ def test_a_store_of_another_version_is_not_read_but_built_anew(tmp_path: Path) -
 
 
 # In divisions, by several processes
-
-
-TINY = Sizes(range=1000, division=4000, alone=0)
 
 
 def hospital(patients: int) -> list[list[dict[str, Any] | str]]:
