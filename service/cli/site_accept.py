@@ -16,9 +16,12 @@ def accept(
 ) -> None:
     """Accept that the last pull brought less than there was before: that it is right so.
 
-    Until then results stay provisional: an EHR that sends less than it did says nothing of it.
+    Until then results stay provisional: an EHR that sends less than it did says nothing of it. A
+    type of which more is known to be missing is not accepted.
     """
     data_dir = load_config(config).data_dir
     with alone(data_dir):
-        accept_store(data_dir)
+        left = accept_store(data_dir)
     sys.stderr.write("accepted; the next run judges by what is there now\n")
+    for finding in left:
+        sys.stderr.write(f"not accepted, as the pull was not whole: {finding}\n")

@@ -117,10 +117,12 @@ class Endpoint:
         return response
 
     def _request(
-        self, method: str, url: str, headers: Mapping[str, str], body: Body | None = None
+        self, method: str, url: str, given: Mapping[str, str], body: Body | None = None
     ) -> httpx.Request:
+        # Whatever stands on the way, and the EHR itself, is to say what is there now.
+        headers = {**given, "Cache-Control": "no-cache"}
         if body is not None:
-            headers = {**headers, "Content-Type": body.type}
+            headers["Content-Type"] = body.type
         content = body.content if body else None
         return self.client.build_request(
             method, self.absolute(url), headers=headers, content=content

@@ -6,15 +6,19 @@ is reading keeps the old parts open to the end, whatever is removed meanwhile.
 
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
+from service.site.expectation import Expected
 from service.site.quarantine import FILE as QUARANTINE
 from service.site.staging import private
 from service.site.store import FILE, FOLDER, Facts, Index, require_index
-from service.site.verdict import Fault
+from service.site.verdict import BRINGS_LESS, Fault, Finding
+
+T = TypeVar("T")
 
 
 def place_store(folder: Path, parts: Sequence[Path], facts: Facts, data_dir: Path) -> None:
@@ -84,16 +88,33 @@ def place_index(index: Index, data_dir: Path) -> None:
     _sync(data_dir)
 
 
-def accept_store(data_dir: Path) -> None:
+def accept_store(data_dir: Path) -> list[Finding]:
     """Take what the last pull brought for all that there should be.
 
+    Types that did not come whole for another reason are left out: what shrank of them is given.
     Raises StoreError when there is no store.
     """
     index = require_index(data_dir)
     facts = index.facts
-    kept = [finding for finding in facts.findings if finding.fault is not Fault.SHRUNK]
-    facts = msgspec.structs.replace(facts, findings=kept, expected=facts.brought)
+    doubted = {each.type for each in facts.findings if each.fault in BRINGS_LESS} - {""}
+    shrunk = [each for each in facts.findings if each.fault is Fault.SHRUNK]
+    left = [each for each in shrunk if each.type in doubted]
+    accepted = Expected(
+        facts.patients,
+        _but(doubted, facts.expected.resources, facts.resources),
+        _but(doubted, facts.expected.months, facts.months),
+        _but(doubted, facts.expected.most, {}),
+    )
+    kept = [each for each in facts.findings if each not in shrunk or each in left]
+    facts = msgspec.structs.replace(facts, findings=kept, expected=accepted)
     place_index(msgspec.structs.replace(index, facts=facts), data_dir)
+    return left
+
+
+def _but(types: Set[str], before: Mapping[str, T], now: Mapping[str, T]) -> dict[str, T]:
+    """What there is now by type, and of some types what there was before."""
+    of_others = {name: of for name, of in now.items() if name not in types}
+    return of_others | {name: of for name, of in before.items() if name in types}
 
 
 def remove_strays(data_dir: Path, index: Index) -> None:

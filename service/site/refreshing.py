@@ -9,10 +9,11 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 
-from service.errors import ConfigError, EhrError, StoppedError, UnavailableError
+from service.errors import ConfigError, EhrError, StoppedError, StoreError, UnavailableError
 from service.progress import notice
 from service.site.acquire import acquire, kept_if_broken_off
 from service.site.acquisition import Acquisition
@@ -21,7 +22,7 @@ from service.site.building import build_store
 from service.site.config import SiteConfig
 from service.site.layering import is_too_large, lay_over
 from service.site.plan import AcquisitionPlan
-from service.site.store import Facts, Store, last_index
+from service.site.store import Facts, Store, last_index, open_store
 from service.site.vendor import VendorProfile, load_vendor
 from service.site.verdict import Fault, Finding
 from service.site.window import Window, patients_with_news, window_of
@@ -60,13 +61,23 @@ MANNERS = {
 def refresh(config: SiteConfig, plan: AcquisitionPlan) -> Store:
     """The store, up to date. Raises WeirError; then the last store stays."""
     last = recent(config, plan, datetime.now(UTC))
-    if last is not None:
+    if last is not None and _is_whole(config.data_dir):
         store = _renew(config, plan, last)
         if store is not None:
             return store
     store = _pull(config, plan, EVERYTHING)
     assert store is not None  # only changes can ask for more
     return store
+
+
+def _is_whole(data_dir: Path) -> bool:
+    """Whether all files of the store are there."""
+    try:
+        open_store(data_dir)
+    except StoreError as error:
+        notice(f"{error.what}: everything is pulled")
+        return False
+    return True
 
 
 def recent(config: SiteConfig, plan: AcquisitionPlan, now: datetime) -> Facts | None:

@@ -109,6 +109,20 @@ FATAL = frozenset({Fault.TYPE_REFUSED, Fault.NO_PATIENTS})
 LOSES_RECORDS = frozenset(
     {Fault.UNREADABLE, Fault.UNKNOWN_TYPE, Fault.UNKNOWN_PATIENT, Fault.NOT_UNDERSTOOD}
 )
+# After which there may be fewer records than the EHR has.
+BRINGS_LESS = frozenset(
+    {
+        Fault.TYPE_REFUSED,
+        Fault.EXPORT_ERROR,
+        Fault.COUNT_MISMATCH,
+        Fault.UNFRAMED,
+        Fault.OUTCOME_AMONG_RECORDS,
+        Fault.LEFT_OUT,
+        Fault.NOTHING_CAME,
+        Fault.ENDLESS,
+        Fault.CUT_OFF,
+    }
+)
 # Listed one by one in the quarantine.
 QUARANTINED = LOSES_RECORDS | {
     Fault.NO_BIRTH_DATE,

@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from service.measure.completeness import COMPLETE, Reason, Verdict
 from service.measure.package import load_package
 from service.measure.period import Period
+from service.site.building import build_store
 from service.site.expectation import Expected, renewed, shortfalls
 from service.site.judging import Judge, looking_back, months_of
 from service.site.mapping import NO_MAPPING
@@ -19,7 +20,7 @@ from service.site.placing import accept_store
 from service.site.store import Store, open_store
 from service.site.survey import Survey
 from service.site.verdict import Fault, Finding
-from tests.spec.site.test_store import built, faults, observation, patient
+from tests.spec.site.test_store import PLAN, built, faults, observation, patient, pulled
 
 DREAMING = load_package(Path(__file__).parents[3] / "measures" / "dreaming")
 
@@ -62,6 +63,22 @@ def test_a_person_can_say_that_less_is_right(tmp_path: Path) -> None:
     accept_store(tmp_path)
     assert open_store(tmp_path).completeness() == COMPLETE
     assert pull(tmp_path, 12, 40).completeness() == COMPLETE
+
+
+def test_what_did_not_come_whole_is_not_taken_for_all_there_is(tmp_path: Path) -> None:
+    """The group became smaller, and that is right; of the same night's Observations many are
+    missing, and the EHR says so."""
+    pull(tmp_path, 40, 200)
+    lost = Finding(Fault.COUNT_MISMATCH, "Observation.ndjson", 160, "Observation")
+    pulled_now = pulled(tmp_path / "pull", cohort(20), seen(40, 20), findings=(lost,))
+    build_store(pulled_now, PLAN, tmp_path)
+    [left] = accept_store(tmp_path)
+    assert (left.fault, left.where) == (Fault.SHRUNK, "Observation")
+    assert faults(open_store(tmp_path)).keys() == {
+        (Fault.COUNT_MISMATCH, "Observation.ndjson"),
+        (Fault.SHRUNK, "Observation"),
+    }
+    assert faults(pull(tmp_path, 20, 44)).keys() == {(Fault.SHRUNK, "Observation")}
 
 
 @pytest.mark.parametrize("now", [100, 95, 90, 300])

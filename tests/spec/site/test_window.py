@@ -146,3 +146,17 @@ def test_who_cannot_be_searched_is_pulled_whole(
         store = refresh(config, EHRS)
     assert "everything is pulled instead" in capsys.readouterr().err
     assert not store.facts.findings
+
+
+def test_a_store_that_lost_a_file_is_pulled_anew(
+    ehr: SmallEhr, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Changes can be laid over what is there alone."""
+    config = with_fhir(ehr.config(tmp_path / "data"), vendor="epic")
+    config = config.model_copy(update={"refresh": NIGHTLY})
+    truth = list(refresh(config, EHRS).patients())
+    for part in (config.data_dir / "store").glob("*"):
+        part.unlink()
+    store = refresh(config, EHRS)
+    assert (list(store.patients()), store.facts.findings) == (truth, [])
+    assert "everything is pulled" in capsys.readouterr().err
