@@ -26,10 +26,12 @@ Program (`service.cql.program`), frozen:
     .uses: Uses                                 what reachable logic reads, see below
     .notices: tuple[str, ...]                   declared and unused value sets that are missing
     .source: str                                the generated Python
-    .prepare(parameters: Mapping[str, object], now: datetime, patients=nobody) -> Session
-        `now` is aware; its offset is the evaluation's offset for DateTimes that have none. A
-        parameter is given by its name for every library that declares it. Raises EvaluationError
-        when one is unknown, missing without default or of a wrong type.
+    .prepare(parameters: Mapping[str, object], now: datetime, patients=nobody, place=None) ->
+        Session
+        `now` is aware; its offset is the evaluation's offset for DateTimes that have none, but for
+        times in the data where a place (a tzinfo) is given: its clocks tell theirs. A parameter is
+        given by its name for every library that declares it. Raises EvaluationError when one is
+        unknown, missing without default or of a wrong type.
 
 Session: one evaluation's parameters and clock; constants of the logic are computed once.
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import keyword
 from collections.abc import Callable, Hashable, Mapping
+from datetime import tzinfo
 from decimal import Decimal, InvalidOperation
 from functools import partial
 from itertools import zip_longest
@@ -96,13 +97,15 @@ def shortcut(name: str) -> str:
 class ElementClasses(dict[str, type[Element]]):
     """The Python classes of a model's types by qualified name, each made when first asked for.
 
-    DateTimes in the data that state no offset take `offset` (minutes).
+    DateTimes in the data that state no offset take `offset` (minutes); those with a time take that
+    of a `place`, where it is known.
     """
 
-    def __init__(self, model: Model, offset: int) -> None:
+    def __init__(self, model: Model, offset: int, place: tzinfo | None = None) -> None:
         super().__init__()
         self.model = model
         self.offset = offset
+        self.place = place
 
     def __missing__(self, name: str) -> type[Element]:
         info = self.model.classes[name]
@@ -164,7 +167,7 @@ class ElementClasses(dict[str, type[Element]]):
         broken = f"The record has a FHIR.{name.rpartition('}')[2]} that is not one"
         json_types, convert = _CONVERSIONS.get(kind, ((str,), None))
         if kind == "DateTime":
-            convert = partial(DateTime.parse, offset=self.offset)
+            convert = partial(DateTime.parse, offset=self.offset, place=self.place)
 
         def same(json: Any) -> Any:
             if type(json) in json_types or json is None:

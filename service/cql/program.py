@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
 from types import CodeType
 from typing import Any, NamedTuple, NoReturn
@@ -95,8 +95,16 @@ class Program:
     traced: Callable[[], Program] = field(repr=False)  # compiles the same logic, traced
     sites: tuple[Site, ...] = field(repr=False, default=())  # of a program that is traced
 
-    def prepare(self, parameters: Values, now: datetime, patients: Patients = nobody) -> Session:
+    def prepare(
+        self,
+        parameters: Values,
+        now: datetime,
+        patients: Patients = nobody,
+        place: tzinfo | None = None,
+    ) -> Session:
         """A session with these parameters at the time `now`, whose offset DateTimes default to.
+
+        Those of the data that have a time take the offset of that time at a `place`, if any.
 
         `patients` gives every patient, for logic in the Unfiltered context; it is called once for
         all that is retrieved there, and once for each definition of the Patient context that is
@@ -105,14 +113,19 @@ class Program:
         Raises EvaluationError for a parameter that is unknown, missing without default or of a
         wrong type.
         """
-        return Session(self, parameters, now, patients)
+        return Session(self, parameters, now, patients, place)
 
 
 class Session:
     """One evaluation's parameters and clock; constants of the logic are computed once."""
 
     def __init__(
-        self, program: Program, parameters: Values, now: datetime, patients: Patients = nobody
+        self,
+        program: Program,
+        parameters: Values,
+        now: datetime,
+        patients: Patients = nobody,
+        place: tzinfo | None = None,
     ) -> None:
         offset = now.utcoffset()
         if offset is None:
@@ -122,7 +135,7 @@ class Session:
         self.now = _datetime(now, minutes)
         self.messages: list[Message] = []
         self.trace = Trace(program.sites) if program.sites else None
-        self._classes = self._make_classes(minutes)
+        self._classes = self._make_classes(minutes, place)
         self._module = self._load()
         self._context = self._context_class()
         self._patients = patients
@@ -133,11 +146,11 @@ class Session:
         self._keep_memos()
         self._set(parameters)
 
-    def _make_classes(self, offset: int) -> ElementClasses:
+    def _make_classes(self, offset: int, place: tzinfo | None) -> ElementClasses:
         model = self.program.model
         if self.trace is None:
-            return ElementClasses(model, offset)
-        return TracedClasses(self.trace, model, offset)
+            return ElementClasses(model, offset, place)
+        return TracedClasses(self.trace, model, offset, place)
 
     def _load(self) -> dict[str, Any]:
         """The program's functions, bound to this session."""

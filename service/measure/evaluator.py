@@ -28,9 +28,10 @@ class Evaluator:
     """Evaluates one measure for one period, one patient at a time.
 
     DateTimes without offset take the offset that ``zone`` has at the start of the period, because
-    CQL knows one offset in an evaluation; the period's own boundaries have each their own. ``now``
-    is what Now() says: when the data were current, by default this moment. ``everyone`` gives all
-    patients, for logic in the Unfiltered context; what that retrieves stays in memory.
+    CQL knows one offset in an evaluation; times in the data, and the period's own boundaries, have
+    each their own. ``now`` is what Now() says: when the data were current, by default this moment.
+    ``everyone`` gives all patients, for logic in the Unfiltered context; what that retrieves stays
+    in memory.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class Evaluator:
                 DateTime.of_python(first), DateTime.of_python(last)
             )
         now = self._now.astimezone(timezone(offset))
-        return program.prepare(parameters, now, self._everyone)
+        return program.prepare(parameters, now, self._everyone, self.zone)
 
 
 class _Patient:

@@ -80,10 +80,13 @@ class DateTime:
         self.high = self.low + span - 1
 
     @classmethod
-    def parse(cls, text: str, offset: int = 0) -> DateTime | None:
+    def parse(
+        cls, text: str, offset: int = 0, place: python.tzinfo | None = None
+    ) -> DateTime | None:
         """The DateTime that `text` says in ISO 8601; None if it is not one.
 
-        `offset` (minutes) holds where the text gives none. More digits than milliseconds have are
+        `offset` (minutes) holds where the text gives none, but for a time at a known `place`: that
+        has the offset of the clocks there at that moment. More digits than milliseconds have are
         dropped.
         """
         if _COMPLETE.fullmatch(text):
@@ -92,6 +95,8 @@ class DateTime:
             return None
         year, month, day, hour, minute, second, fraction, zone = parts.groups()
         try:
+            if place is not None and zone is None and hour is not None:
+                offset = _offset_at(place, *(int(each or 0) for each in parts.groups()[:6]))
             return cls(
                 int(year),
                 number(month),
@@ -198,6 +203,13 @@ class DateTime:
 def _timed(day: int, time: tuple[int, int]) -> tuple[int, int, int, int]:
     precision, value = time
     return precision, day, day, value
+
+
+def _offset_at(place: python.tzinfo, *local: int) -> int:
+    """Minutes by which clocks at a place are ahead of UTC, at a local time to the second."""
+    year, month, day, hour, minute, second = local
+    ahead = python.datetime(year, month, day, hour, minute, second, tzinfo=place).utcoffset()
+    return 0 if ahead is None else int(ahead.total_seconds() // 60)
 
 
 def _complete(text: str) -> DateTime | None:

@@ -2,12 +2,24 @@
 
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from service.cql import PatientRecord
 from service.cql.values import Code, Concept, Date, DateTime, Quantity, Ratio
 from service.errors import CompileError, EvaluationError
-from tests.spec.cql.logic import compile_elm, define, elm, literal, patient, x
+from tests.spec.cql.logic import (
+    NOW,
+    compile_elm,
+    compiled,
+    define,
+    elm,
+    evaluate,
+    literal,
+    patient,
+    x,
+)
 
 PATIENT: dict[str, Any] = {
     "resourceType": "Patient",
@@ -86,6 +98,47 @@ def test_a_choice_element_is_of_the_type_that_its_name_in_the_record_says() -> N
     assert of_patient("(Patient.deceased as FHIR.dateTime).value") == died
     assert of_patient("Patient.deceased is FHIR.boolean") is False
     assert of_patient("(Patient.multipleBirth as FHIR.integer).value") == 2
+
+
+def observed(**value: Any) -> Any:
+    """What an Observation with such a value has for one."""
+    told = {"resourceType": "Observation", "id": "o", **value}
+    return evaluate("context Patient define X: First([Observation]).value", told)
+
+
+def test_null_stands_for_no_value_of_a_choice() -> None:
+    """Some servers write it for all that they do not have."""
+    told = observed(
+        valueBoolean=None, _valueBoolean=None, valueQuantity={"value": 1}, valueTime=None
+    )
+    assert told.value.value == 1
+    assert observed(valueBoolean=None) is None
+
+
+def test_two_values_of_a_choice_are_an_error() -> None:
+    with pytest.raises(EvaluationError, match="two types"):
+        observed(valueBoolean=True, valueQuantity={"value": 1})
+
+
+@pytest.mark.parametrize(
+    ("told", "offset"),
+    [
+        ("2026-01-31T23:30:00", 0),
+        ("2026-07-31T23:30:00", 60),
+        ("2026-07-31T23:30", 60),
+        ("2026-07-31T23:30:00-05:00", -300),
+        ("2026-07-31", 0),
+    ],
+)
+def test_a_time_without_an_offset_has_that_of_the_clocks_where_it_was(
+    told: str, offset: int
+) -> None:
+    """FHIR wants it to be told; at a hospital without it clocks change all the same."""
+    record = {"resourceType": "Observation", "id": "o", "effectiveDateTime": told}
+    program = compiled("context Patient define X: First([Observation]).effective.value")
+    session = program.prepare({}, NOW, place=ZoneInfo("Europe/London"))
+    value = session.patient(PatientRecord("p", {"Observation": [record]})).evaluate("X")
+    assert value.offset == offset
 
 
 def test_a_primitive_with_extensions_only_is_there_and_has_no_value() -> None:
