@@ -18,7 +18,7 @@ from service.fhir.outcome import issues
 from service.fhir.reference import parse_reference
 from service.fhir.surrogates import without_halves
 from service.site.plan import AcquisitionPlan
-from service.site.shape import Shape, shape_of
+from service.site.shape import NOTHING, Shape, shape_of
 from service.site.verdict import Fault
 
 LONGEST = 4 * 2**20  # bytes of a record as kept
@@ -202,7 +202,7 @@ class Intake:
             meta.lastUpdated = ""
             if meta.security:
                 doubt = doubt or _redacted(meta.security)
-                meta.security = Raw()
+                meta.security = NOTHING
             if not meta.profile:
                 record.meta = None
         month = ""

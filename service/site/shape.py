@@ -66,6 +66,9 @@ DATES = (
 )
 
 
+NOTHING = Raw()  # left out when a record is written: the very object counts
+
+
 class Meta(msgspec.Struct, omit_defaults=True, gc=False):
     """What is read of Resource.meta; ``lastUpdated`` is taken off before it is kept."""
 
@@ -73,7 +76,7 @@ class Meta(msgspec.Struct, omit_defaults=True, gc=False):
 
     profile: list[str] | None = None
     lastUpdated: str | None = ""
-    security: Raw = Raw()
+    security: Raw = NOTHING
 
 
 class Link(msgspec.Struct, gc=False):
@@ -124,7 +127,7 @@ def shape_of(type_name: str, elements: frozenset[str]) -> Shape:
         "id": (str, ""),
         "meta": (Meta | None, None),
         "contained": (list[Raw] | None, None),
-        **{name: (Raw, Raw()) for name in sorted(names)},
+        **dict.fromkeys(sorted(names), (Raw, NOTHING)),
     }
     plain = len(path) == 1 and is_single(type_name, path[0])
     if plain:

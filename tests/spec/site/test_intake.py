@@ -385,8 +385,10 @@ def test_what_says_that_it_is_not_what_it_seems_is_doubted(strange: dict[str, An
 
 
 def test_labels_and_empty_modifiers_are_no_reason_for_doubt() -> None:
-    for harmless in ({"meta": {"security": [{"code": "R"}]}}, {"modifierExtension": []}):
+    labels = {"security": [{"code": "R"}]}
+    for harmless in ({"meta": labels}, {"meta": {**labels, "profile": ["urn:p"]}}):
         assert doubt("Encounter", **harmless) is None
+    assert doubt("Encounter", modifierExtension=[]) is None
 
 
 def place(reference: object) -> dict[str, Any]:
