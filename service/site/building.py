@@ -30,6 +30,7 @@ from service.site.quarantine import FILE as QUARANTINE
 from service.site.quarantine import Entry
 from service.site.staging import SHARED, USUAL, Range, Sizes, Staged, private, ranges
 from service.site.store import FORMAT, Facts, Store, last_index, open_store
+from service.site.vanished import LookUp, with_what_vanished
 from service.site.verdict import Fault, Finding
 from service.site.workers import TODO, Divide, Found, Seek, Setting, Stage, Workers, why, workers
 
@@ -42,20 +43,37 @@ def build_store(
     data_dir: Path,
     sizes: Sizes = USUAL,
     source: str = "",
+    look_up: LookUp | None = None,
 ) -> Store:
     """Build the store of a pull and put it in the place of the last one.
 
-    The same files give the same store; ``source`` names where they are from. Records that cannot
+    The same files give the same store; ``source`` names where they are from. With ``look_up`` what
+    the last store had and the pull left out is in it, too (see `vanished`). Records that cannot
     be used are counted among the store's findings and listed in ``quarantine.ndjson`` beside it.
     Raises StoreError when the disk is full or the folder cannot be written; then the last store
     stays.
     """
     with building_folder(data_dir) as folder:
         facts, parts = _build(acquisition, plan, folder, sizes)
+        last = _last(data_dir) if look_up else None
+        if last and look_up:
+            more = with_what_vanished(acquisition, plan, last, parts, folder, look_up)
+            if more:
+                folder = folder / "again"
+                folder.mkdir(mode=0o700)
+                facts, parts = _build(more, plan, folder, sizes)
         facts = msgspec.structs.replace(facts, source=source)
         facts = expecting(facts, last_expected(data_dir))
         place_store(folder, parts, facts, data_dir)
     return open_store(data_dir)
+
+
+def _last(data_dir: Path) -> Store | None:
+    """The store that is there, if it can be read."""
+    try:
+        return open_store(data_dir)
+    except StoreError:
+        return None
 
 
 def last_expected(data_dir: Path) -> Expected:

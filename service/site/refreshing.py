@@ -6,19 +6,24 @@ the EHR tells itself, or a window shows it (docs/decisions/0012).
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from service.errors import ConfigError, EhrError, StoppedError, StoreError, UnavailableError
+from service.fhir.patience import Patience
+from service.fhir.reading import read_resource
+from service.fhir.together import together
 from service.progress import notice
-from service.site.acquire import acquire, kept_if_broken_off
+from service.site.acquire import acquire, connect, kept_if_broken_off, opened
 from service.site.acquisition import Acquisition
 from service.site.asking import EVERYTHING, Extent
 from service.site.building import build_store
+from service.site.changes import Key
 from service.site.config import SiteConfig
 from service.site.layering import is_too_large, lay_over
 from service.site.plan import AcquisitionPlan
@@ -128,10 +133,28 @@ def _pull(config: SiteConfig, plan: AcquisitionPlan, extent: Extent) -> Store | 
     try:
         if acquisition.since is None:
             source = source_of(config)
-            return build_store(acquisition, plan, config.data_dir, source=source)
+            look_up = partial(_look_up, config, plan)
+            return build_store(acquisition, plan, config.data_dir, source=source, look_up=look_up)
         return lay_over(acquisition, plan, config.data_dir)
     finally:
         acquisition.discard()
+
+
+def _look_up(config: SiteConfig, plan: AcquisitionPlan, keys: Sequence[Key]) -> list[bytes]:
+    """Those of some resources that the EHR has; none when it cannot be asked."""
+    notice(f"{len(keys)} records are no longer among a patient's, and are looked up")
+    try:
+        with opened(config) as (client, pace):
+            endpoint = connect(config, plan, client, Patience(wait=pace.wait))
+            found = together(
+                lambda key: read_resource(endpoint, *key), keys, config.pace.connections
+            )
+    except StoppedError:
+        raise
+    except EhrError as error:
+        notice(f"{error.what}: they are taken for gone")
+        return []
+    return [each for each in found if each is not None]
 
 
 def _look(

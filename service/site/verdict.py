@@ -91,7 +91,7 @@ SENTENCES: Mapping[Fault, str] = {
     Fault.UNDECIDED: "{where}: {count} ids stand for several records, and none is told to be later",
     Fault.NO_PATIENTS: "not one patient arrived",
     Fault.COHORT_INCOMPLETE: "{count} patients of the cohort did not come from {where}",
-    Fault.LEFT_OUT: "{where}: {count} records that a search finds are not in the pull",
+    Fault.LEFT_OUT: "{where}: {count} records that the EHR has were not in the pull",
     Fault.NOTHING_CAME: "no {where} came at all, and the EHR lets nobody search for it",
     Fault.ENDLESS: "{where}: the pages of {count} searches lead in a circle",
     Fault.CUT_OFF: "{where}: {count} searches end with a full page, and there may be more",
