@@ -18,7 +18,7 @@ from service.fhir.outcome import issues
 from service.fhir.reference import parse_reference
 from service.fhir.surrogates import without_halves
 from service.site.plan import AcquisitionPlan
-from service.site.shape import NOTHING, Shape, shape_of
+from service.site.shape import Meta, Shape, shape_of
 from service.site.verdict import Fault
 
 LONGEST = 4 * 2**20  # bytes of a record as kept
@@ -44,7 +44,7 @@ REDACTED = (b'"REDACTED"', b'"MASKED"')  # http://hl7.org/fhir/R4/security-label
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 ESCAPED_SLASH = b"\\/"
 OF_ANY_TYPE = "Resource"  # of which all are (http://hl7.org/fhir/R4/resource.html)
-EMPTY = (b"", b"null", b"{}", b"[]", b'""')  # values that hold nothing
+EMPTY = len(b"null")  # bytes: no shorter value than that, {}, [] or "" holds anything
 _matches_id, _matches_instant, _find_month = _ID.fullmatch, _INSTANT.fullmatch, _MONTH.search
 
 
@@ -197,14 +197,12 @@ class Intake:
             doubt = Fault.NO_BIRTH_DATE
         updated = ""
         if (meta := record.meta) is not None:
-            if meta.lastUpdated and _matches_instant(meta.lastUpdated):
-                updated = meta.lastUpdated
-            meta.lastUpdated = ""
+            told = meta.lastUpdated
+            if told and _matches_instant(told):
+                updated = told
             if meta.security:
                 doubt = doubt or _redacted(meta.security)
-                meta.security = NOTHING
-            if not meta.profile:
-                record.meta = None
+            record.meta = Meta(meta.profile) if meta.profile else None
         month = ""
         for name in shape.dates:
             if found := _find_month(getattr(record, name)):
@@ -312,18 +310,18 @@ def _is_whole(record: Any, shape: Shape) -> bool:
     and it would count for nothing. So it would with a medication that has a name or a number in
     place of a reference; and what modifies it in a way that nobody here knows must not be left out
     of account."""
+    for name in shape.modifiers:
+        if len(getattr(record, name)) > EMPTY:
+            return False
     for name, codes in shape.codes:
         if getattr(record, name) not in codes:
             return False
     for names in shape.demanded:
         for name in names:
-            value = bytes(getattr(record, name))
-            if value not in EMPTY and (not name.endswith("Reference") or _NAMED.search(value)):
+            value = getattr(record, name)
+            if len(value) > EMPTY and (name[-9:] != "Reference" or _NAMED.search(value)):
                 break
         else:
-            return False
-    for name in shape.modifiers:
-        if (value := getattr(record, name)) and bytes(value) not in EMPTY:
             return False
     return True
 

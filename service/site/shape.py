@@ -66,9 +66,6 @@ DATES = (
 )
 
 
-NOTHING = Raw()  # left out when a record is written: the very object counts
-
-
 class Meta(msgspec.Struct, omit_defaults=True, gc=False):
     """What is read of Resource.meta; ``lastUpdated`` is taken off before it is kept."""
 
@@ -76,7 +73,7 @@ class Meta(msgspec.Struct, omit_defaults=True, gc=False):
 
     profile: list[str] | None = None
     lastUpdated: str | None = ""
-    security: Raw = NOTHING
+    security: Raw = Raw()
 
 
 class Link(msgspec.Struct, gc=False):
@@ -127,7 +124,7 @@ def shape_of(type_name: str, elements: frozenset[str]) -> Shape:
         "id": (str, ""),
         "meta": (Meta | None, None),
         "contained": (list[Raw] | None, None),
-        **dict.fromkeys(sorted(names), (Raw, NOTHING)),
+        **dict.fromkeys(sorted(names), (Raw, Raw())),
     }
     plain = len(path) == 1 and is_single(type_name, path[0])
     if plain:
