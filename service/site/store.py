@@ -162,11 +162,13 @@ class Store:
 
     def fingerprints(self) -> list[tuple[str, int]]:
         """Every patient in order of id, with a number that changes with what is stored of them."""
-        query = "SELECT DISTINCT patient, fingerprint FROM read_parquet(?) ORDER BY patient"
-        found: list[tuple[str, int]] = []
-        for file in self.files:
-            rows = self._rows(query, [file.path])
-            found += (row for row in rows if row[0] not in self.replaced)
+        # Every patient has one record of their own that says who they are.
+        query = (
+            "SELECT patient, fingerprint FROM read_parquet(?) "
+            "WHERE type = 'Patient' AND id = patient ORDER BY patient"
+        )
+        rows = self._rows(query, [[file.path for file in self.files]])
+        found = [(id, fingerprint) for id, fingerprint in rows if id not in self.replaced]
         if self.layer:
             found += self._rows(query, [self.layer.path])
             found.sort()
