@@ -40,8 +40,10 @@ def unpacked() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not DECK.is_dir():
             unfinished = CACHE / "cms-deck.part"
+            # Python 3.11 has filters from 3.11.4 on.
+            how: Any = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
             with tarfile.open(TAR) as tar:
-                tar.extractall(unfinished, filter="data")
+                tar.extractall(unfinished, **how)
             (unfinished / "cms-deck").rename(DECK)
             unfinished.rmdir()
     return DECK
