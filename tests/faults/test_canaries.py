@@ -235,13 +235,8 @@ def test_a_canary_is_found_in_whatever_dress() -> None:
     assert not found_in({canary}, [("there", b"zq0123456789abcdef00")])
 
 
-@pytest.mark.parametrize(
-    "before",
-    [
-        pytest.param("", id="as usual"),
-        pytest.param(DEBUG, id="debug logging", marks=pytest.mark.full),
-    ],
-)
+@pytest.mark.full
+@pytest.mark.parametrize("before", ["", DEBUG], ids=["as usual", "debug logging"])
 def test_when_all_goes_well(ward: Ward, before: str) -> None:
     assert ward.run(before) in (0, 3), ward.said[-1][1].decode()
     ward.assert_all_types_were_read()

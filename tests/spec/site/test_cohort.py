@@ -19,6 +19,7 @@ from tests.faults.proxy import Answer, alter, alter_json, answer
 from tests.faults.proxy import Fault as Spoiled
 
 STRANGER = "pat-zyzzyva-9"
+WAYS = ["export", pytest.param("search", marks=pytest.mark.full)]
 
 
 def pulled(config: SiteConfig) -> Store:
@@ -60,7 +61,7 @@ def test_a_membership_that_is_over_is_none(ehr: SmallEhr, tmp_path: Path) -> Non
         assert ids_of(pulled(searching(ehr.config(tmp_path / "then")))) == list(PATIENTS)
 
 
-@pytest.mark.parametrize("way", ["export", "search"])
+@pytest.mark.parametrize("way", WAYS)
 def test_members_that_are_counted_and_not_listed_are_missing(
     ehr: SmallEhr, tmp_path: Path, way: str
 ) -> None:
@@ -207,7 +208,7 @@ def assert_in_doubt(store: Store) -> None:
     assert store.completeness().reasons == {Reason.UNRESOLVED_REFERENCE}
 
 
-@pytest.mark.parametrize("way", ["export", "search"])
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(
     "other",
     [
@@ -228,7 +229,7 @@ def test_a_patient_who_was_replaced_nobody_knows_by_whom_is_in_doubt(
     assert_in_doubt(store)
 
 
-@pytest.mark.parametrize("way", ["export", "search"])
+@pytest.mark.parametrize("way", WAYS)
 def test_patients_who_replace_each_other_are_in_doubt(
     ehr: SmallEhr, tmp_path: Path, way: str
 ) -> None:
@@ -240,7 +241,7 @@ def test_patients_who_replace_each_other_are_in_doubt(
     assert_in_doubt(store)
 
 
-@pytest.mark.parametrize("way", ["export", "search"])
+@pytest.mark.parametrize("way", WAYS)
 def test_a_patient_of_another_server_is_none_of_ours(
     ehr: SmallEhr, tmp_path: Path, way: str
 ) -> None:
