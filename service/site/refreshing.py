@@ -10,13 +10,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import msgspec
 
 from service.errors import ConfigError, EhrError, StoppedError, StoreError, UnavailableError
+from service.fhir.paging import Query
 from service.fhir.patience import Patience
-from service.fhir.reading import read_resource
+from service.fhir.searching import chunks, search
 from service.fhir.together import together
 from service.progress import notice
 from service.site.acquire import acquire, connect, kept_if_broken_off, opened
@@ -48,6 +51,7 @@ LASTING = frozenset(
         Fault.UNRECONCILED,
     }
 )
+IDS_AT_ONCE = 20
 # What decides how an EHR is asked, and not what it has.
 MANNERS = {
     "ca_file",
@@ -141,20 +145,25 @@ def _pull(config: SiteConfig, plan: AcquisitionPlan, extent: Extent) -> Store | 
 
 
 def _look_up(config: SiteConfig, plan: AcquisitionPlan, keys: Sequence[Key]) -> list[bytes]:
-    """Those of some resources that the EHR has; none when it cannot be asked."""
+    """Those of some resources that the EHR has, as far as it lets them be searched by id.
+
+    Searched, and not read: their ids are to stand in no address. Raises EhrError.
+    """
     notice(f"{len(keys)} records are no longer among a patient's, and are looked up")
-    try:
-        with opened(config) as (client, pace):
-            endpoint = connect(config, plan, client, Patience(wait=pace.wait))
-            found = together(
-                lambda key: read_resource(endpoint, *key), keys, config.pace.connections
-            )
-    except StoppedError:
-        raise
-    except EhrError as error:
-        notice(f"{error.what}: they are taken for gone")
-        return []
-    return [each for each in found if each is not None]
+    sound = load_vendor(config.fhir.vendor, config.fhir.get_searches).search
+    queries = [
+        Query(name, (("_id", ",".join(ids)), ("_count", str(sound.page_size))))
+        for name, of in groupby(sorted(keys), key=itemgetter(0))
+        for ids in chunks((id for _, id in of), IDS_AT_ONCE)
+    ]
+    with opened(config) as (client, pace):
+        endpoint = connect(config, plan, client, Patience(wait=pace.wait))
+        found = together(
+            lambda query: search(endpoint, query, sound.manner), queries, config.pace.connections
+        )
+    if any(matches.refused for matches in found):
+        notice("The EHR does not let all be searched by id: those are taken for gone")
+    return [line for matches in found for key, line in matches.found.items() if key in keys]
 
 
 def _look(

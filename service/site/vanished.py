@@ -2,7 +2,7 @@
 
 It is gone at the EHR, or was left out. Nothing else shows which: a few records are too few to be
 missed in counts, and one that moves from a patient who is searched later to one who was searched
-before stands in neither answer. So it is read by id, and what is there goes into the store.
+before stands in neither answer. So it is looked up by id, and what is there goes into the store.
 """
 
 from collections import Counter
