@@ -46,8 +46,9 @@ def origin(
     key: bytes = b"r" * 32,
     month: str = "2026-11",
     day: int = 1,
+    mapping: str = "none",
 ) -> Origin:
-    return Origin(site, policy, key, "none", "UTC", date.fromisoformat(f"{month}-{day:02}"))
+    return Origin(site, policy, key, mapping, "UTC", date.fromisoformat(f"{month}-{day:02}"))
 
 
 def table(period: str = "2024-Q1", counts: tuple[int, int, int] = (90, 15, 20)) -> Table:

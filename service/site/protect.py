@@ -212,10 +212,22 @@ def _said(
         return None
     if before and decision.saying is Saying.AGAIN:
         return _again(before)
+    if before and decision.saying is Saying.KEPT and decision.held:
+        return _kept(before, result, origin)
     if before and decision.saying is Saying.KEPT:
         shown = before.published
     release = _release(result, shown, origin, before.key if before else None)
     return _again(before) if before and before.content == release.content else release
+
+
+def _kept(before: Remembered, result: Result, origin: Origin) -> Release:
+    """The counts that stand, of other patients than today's and on what they rested then, with the
+    verdict of today; to the byte as they were where the measure's package is another by now."""
+    told = parse(before.body).summary
+    summary = replace(told, completeness=result.completeness)
+    if summary.hash == before.content or told.provenance.package != result.package.hash:
+        return _again(before)
+    return _sealed(summary, before.published, before.policy, origin, before.key, counted=True)
 
 
 def _again(before: Remembered) -> Release:
@@ -235,11 +247,24 @@ def _release(
     value is a new release.
     """
     summary = _summary(result, shown, origin)
+    published = shown or _nothing_of(result.table, origin.policy)
+    policy, counted = origin.policy.hash, shown is not None
+    return _sealed(summary, published, policy, origin, replaces, counted=counted)
+
+
+def _sealed(
+    summary: Summary,
+    published: Published,
+    policy: str,
+    origin: Origin,
+    replaces: str | None,
+    *,
+    counted: bool,
+) -> Release:
     key = sha256(f"{summary.hash} {origin.month} {replaces}".encode())
     body = render(summary, key, origin.month)
-    published = shown or _nothing_of(result.table, origin.policy)
     _check(body, published)
-    memory = Remembered(key, origin.policy.hash, summary.hash, body, published, shown is not None)
+    memory = Remembered(key, policy, summary.hash, body, published, counted)
     period = str(summary.period)
     return Release(key, summary.measure, period, summary.hash, body, memory, _SEAL)
 

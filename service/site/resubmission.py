@@ -5,7 +5,7 @@ patients between them did. So nothing new is said until enough patients have cha
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
 
@@ -73,13 +73,18 @@ def decide(
     if completeness.verdict is Verdict.NOT_COMPUTABLE:
         held = Held.WITHDRAWN if mine[-1].withdrawn else Held.NOT_COMPUTABLE
         return Decision(Saying.AGAIN, mine[-1], held)
-    decision = _told_before(members, completeness, policy, counted, mine[-1])
+    decision = _told_before(table, members, completeness, policy, counted, mine[-1])
     if decision.saying is Saying.NEW and _too_soon(counted[-1], policy, today):
-        return Decision(Saying.AGAIN, mine[-1], Held.TOO_SOON)
+        decision = Decision(Saying.AGAIN, mine[-1], Held.TOO_SOON)
+    again = decision.saying is Saying.AGAIN and _tells_the_same(mine[-1], table, members, policy)
+    other = completeness.reasons != mine[-1].completeness.reasons
+    if again and other and _is_no_surer(counted, completeness):
+        return replace(decision, saying=Saying.KEPT)
     return decision
 
 
 def _told_before(
+    table: Table,
     members: Members,
     completeness: Completeness,
     policy: Policy,
@@ -95,11 +100,11 @@ def _told_before(
         if versions < policy.max_versions or latest.withdrawn:
             return Decision(Saying.NEW, latest)
         return Decision(Saying.AGAIN, latest, Held.TOO_OFTEN)
-    same_cells = latest.published.members.keys() == members.keys()
     if differing == 0:
+        same_cells = latest.published.members.keys() == members.keys()
         kept = latest.policy == policy.hash and same_cells
         return Decision(Saying.KEPT if kept else Saying.NEW, latest)
-    if same_cells and _only_the_calendar(latest, completeness):
+    if _tells_the_same(latest, table, members, policy) and _only_the_calendar(latest, completeness):
         return Decision(Saying.KEPT, latest, Held.FEW_CHANGED)
     return Decision(Saying.AGAIN, latest, Held.FEW_CHANGED)
 
@@ -139,6 +144,27 @@ def _only_the_calendar(latest: Remembered, now: Completeness) -> bool:
     """Whether the verdict is today what it was, but that the window has closed since."""
     was = latest.completeness.reasons
     return Reason.WINDOW_OPEN in was and now.reasons == was - {Reason.WINDOW_OPEN}
+
+
+def _tells_the_same(latest: Remembered, table: Table, members: Members, policy: Policy) -> bool:
+    """Whether the latest release has counts of the same cells, by the measure's same version
+    and under the same policy."""
+    told = latest.published
+    same = (told.version, latest.policy) == (table.version, policy.hash)
+    return latest.counted and same and told.members.keys() == members.keys()
+
+
+def _is_no_surer(counted: Sequence[Remembered], now: Completeness) -> bool:
+    """Whether the counts that stand were told before with none but today's reasons to doubt them.
+
+    So a fault that is found later is told, and when it is mended they are what they were.
+    """
+    stand = counted[-1].published
+    return any(
+        each.completeness.reasons <= now.reasons
+        for each in counted
+        if (each.published.version, each.published.cells) == (stand.version, stand.cells)
+    )
 
 
 def _is_of(published: Published, table: Table) -> bool:

@@ -81,6 +81,58 @@ def test_nothing_but_the_calendar_does_while_a_few_changed() -> None:
     assert mapped.held is Held.FEW_CHANGED
 
 
+def test_a_fault_that_is_found_later_is_told_whatever_a_few_patients_did() -> None:
+    """The number stands, but not as complete; and again so when the fault is mended."""
+    first = outcome(counts=(90, 15, 20))
+    doubted = outcome(counts=(90, 15, 18), completeness=UNMAPPED, history=said(first))
+    mended = outcome(counts=(90, 15, 25), history=said(first, doubted))
+    assert counts(doubted) == counts(mended) == counts(first)
+    assert doubted.release and parse(doubted.release.body).summary.completeness == UNMAPPED
+    assert mended.release and parse(mended.release.body).summary.completeness == COMPLETE
+
+
+def test_nor_is_a_number_called_complete_that_may_be_corrected_no_more() -> None:
+    told = [outcome(counts=(90, 15, 20)), outcome(counts=(90, 15, 20))]
+    told.append(outcome(counts=(90, 15, 40), history=said(*told)))
+    last = outcome(counts=(90, 15, 60), completeness=UNMAPPED, history=said(*told))
+    assert last.held is Held.TOO_OFTEN
+    assert counts(last) == counts(told[-1])
+    assert last.release and parse(last.release.body).summary.completeness == UNMAPPED
+
+
+def test_the_counts_of_one_version_are_never_told_as_those_of_another() -> None:
+    first = outcome(counts=(90, 15, 20), completeness=OPEN)
+    (told,) = said(first)
+    of_another = dataclasses.replace(told.published, version="0.9.0")
+    history = [dataclasses.replace(told, published=of_another)]
+    assert same_bytes(first, outcome(counts=(90, 15, 25), history=history))
+
+
+@pytest.mark.parametrize("changes", [{"rounding": 20}, {"threshold": 60}])
+@pytest.mark.parametrize("first_told", [COMPLETE, OPEN])
+def test_counts_of_one_policy_are_never_told_under_another(
+    changes: dict[str, int], first_told: Completeness
+) -> None:
+    first = outcome(counts=(90, 15, 20), completeness=first_told)
+    policy = POLICY.tightened(**changes)
+    later = COMPLETE if first_told is OPEN else UNMAPPED
+    stands = outcome(counts=(90, 15, 25), completeness=later, history=said(first), policy=policy)
+    assert same_bytes(first, stands)
+
+
+def test_counts_that_stand_are_told_on_what_they_rested_when_they_were_made() -> None:
+    first = outcome(counts=(90, 15, 20))
+    doubted = outcome(
+        counts=(90, 15, 25),
+        completeness=UNMAPPED,
+        history=said(first),
+        mapping="sha256:" + 64 * "a",
+    )
+    assert doubted.release and first.release
+    then, now = (parse(each.release.body).summary for each in (first, doubted) if each.release)
+    assert (now.provenance, now.completeness) == (then.provenance, UNMAPPED)
+
+
 def test_where_nobody_changed_a_verdict_may() -> None:
     first = outcome(counts=(90, 15, 20), completeness=UNMAPPED)
     mapped = outcome(counts=(90, 15, 20), history=said(first))
