@@ -33,6 +33,7 @@ from service.site.config import SiteConfig
 from service.site.store import Store, open_store
 from tests.ehr import GROUP, PLAN, QUICK, SmallEhr, assert_doubted, assert_no_canary
 from tests.faults.proxy import Answer, Fault, alter, alter_json, answer, break_off, trickle, zip_up
+from tests.sampling import sampled
 
 CANARY_OUTCOME = {
     "resourceType": "OperationOutcome",
@@ -482,7 +483,7 @@ JUDGED: dict[str, tuple[Callable[[], Fault], set[Reason]]] = {
 }
 
 
-@pytest.mark.parametrize("name", JUDGED)
+@pytest.mark.parametrize("name", sampled(JUDGED, 3))
 def test_what_is_missing_or_spoiled_is_never_called_complete(
     ehr: SmallEhr, tmp_path: Path, truth: Records, name: str
 ) -> None:

@@ -158,6 +158,7 @@ def test_a_type_that_was_refused_is_not_forgotten_when_the_pull_goes_on(
     assert (list(store.patients()), store.completeness()) == (truth, COMPLETE)
 
 
+@pytest.mark.full
 def test_a_file_that_is_only_half_there_is_fetched_again(
     ehr: SmallEhr,
     tmp_path: Path,

@@ -96,6 +96,7 @@ def test_who_has_news_is_pulled_whole_and_nobody_else(
     assert not (config.data_dir / "pull-of-some").exists()
 
 
+@pytest.mark.full
 def test_news_from_before_the_window_waits_for_the_full_pull_and_the_verdict_says_so(
     ehr: SmallEhr, tmp_path: Path, truth: list[tuple[Any, ...]]
 ) -> None:

@@ -26,6 +26,7 @@ from service.site.outbox import Dispatch, Outbox, Status
 from service.site.push import PushSummary, push
 from tests.faults.receiver import Receiver, run_receiver
 from tests.releases import DREAMING, MEASURES, READMISSION, release
+from tests.sampling import sampled
 
 ONCE = Patience(attempts=1)
 QUICK = Patience(attempts=4, first=0.01, longest=0.02)
@@ -123,6 +124,7 @@ def test_a_rerun_sends_nothing(site: Site) -> None:
         assert site.receiver.asked == []
 
 
+@pytest.mark.full
 def test_a_network_that_answers_500_for_an_hour_loses_nothing(site: Site) -> None:
     """Every attempt fails; the releases wait in the outbox, and the next run delivers them."""
     keys = site.enqueue(*QUARTERS)
@@ -172,7 +174,7 @@ def test_a_lost_answer_doubles_nothing(site: Site) -> None:
     assert [dispatch.note for dispatch in site.outbox.sent()] == receipts
 
 
-@pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 307])
+@pytest.mark.parametrize("status", sampled([408, 425, 429, 500, 502, 503, 504, 307], 3))
 def test_not_now_is_not_never(site: Site, status: int) -> None:
     site.enqueue("2024-Q1")
     with site.receiver.spoiled(lambda key: status, {"Location": "http://elsewhere.example/"}):
@@ -188,7 +190,7 @@ def test_a_network_that_asks_for_a_long_pause_is_left_to_the_next_run(site: Site
         assert len(site.receiver.asked) == 1
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 415, 422])
+@pytest.mark.parametrize("status", sampled([400, 401, 403, 404, 409, 413, 415, 422], 3))
 def test_a_refusal_is_final_for_this_run_and_shown(site: Site, status: int) -> None:
     site.enqueue("2024-Q1", "2024-Q2")
     outcome = b'{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"invalid"}]}'
@@ -265,6 +267,7 @@ def test_what_was_tampered_with_in_the_outbox_does_not_leave(site: Site, count: 
     assert site.receiver.submissions() == []
 
 
+@pytest.mark.full
 def test_what_waited_is_delivered_by_a_command_without_a_pull(site: Site) -> None:
     """The EHR need not be there: its address leads nowhere."""
     site.enqueue("2024-Q1", "2024-Q2")

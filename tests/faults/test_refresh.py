@@ -131,6 +131,7 @@ def check(hospital: Hospital, folder: Path, random: Random, nights: int, changes
     return short
 
 
+@pytest.mark.full
 def test_after_the_full_pull_the_store_is_that_of_a_fresh_one(
     hospital: Hospital, tmp_path: Path
 ) -> None:

@@ -67,6 +67,7 @@ def counted(answer: Any) -> list[int]:
     return [one["count"] for group in groups for one in group["population"]]
 
 
+@pytest.mark.full
 def test_evaluations_at_once_answer_alike_or_ask_to_come_back(
     client: TestClient, background: ThreadPoolExecutor
 ) -> None:
@@ -94,6 +95,7 @@ def test_the_program_answers_while_it_evaluates(
     assert evaluation.result().status_code == 200
 
 
+@pytest.mark.full
 def test_a_token_revoked_in_mid_use_gets_nothing(
     client: TestClient, program: FastAPI, background: ThreadPoolExecutor
 ) -> None:
@@ -105,6 +107,7 @@ def test_a_token_revoked_in_mid_use_gets_nothing(
     assert (last.token, last.outcome) == (token_id(client), "refused: login")
 
 
+@pytest.mark.full
 def test_a_pull_in_mid_use_never_mixes_two_stores(
     tmp_path: Path, background: ThreadPoolExecutor
 ) -> None:

@@ -87,7 +87,7 @@ def test_axe_finds_nothing_serious(
     "scripts",
     [
         pytest.param(True, marks=pytest.mark.full, id="scripts"),
-        pytest.param(False, id="no-scripts"),
+        pytest.param(False, marks=pytest.mark.full, id="no-scripts"),
     ],
 )
 def test_a_site_lead_enters_a_cycle_and_shows_the_name(

@@ -72,6 +72,7 @@ relaxed = settings(deadline=None, max_examples=60, suppress_health_check=[Health
 
 @relaxed
 @given(OBSERVATIONS)
+@pytest.mark.full
 def test_a_function_gives_the_same_for_its_callers_types_as_for_all(
     observations: list[Mapping[str, Any]],
 ) -> None:
@@ -82,6 +83,7 @@ def test_a_function_gives_the_same_for_its_callers_types_as_for_all(
 
 @relaxed
 @given(OBSERVATIONS)
+@pytest.mark.full
 def test_what_is_kept_with_an_element_is_what_would_be_computed(
     observations: list[Mapping[str, Any]],
 ) -> None:

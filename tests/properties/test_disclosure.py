@@ -99,6 +99,7 @@ def test_with_few_steps_to_search_more_is_hidden_and_nothing_unsafe_is_shown(
 
 
 @given(tables(), st.randoms(use_true_random=False))
+@pytest.mark.full
 def test_the_value_depends_on_the_set_alone(table: Table, chance: random.Random) -> None:
     """Not on order, on labels, on the measure, on the period or on the run."""
     renamed = Table(
@@ -116,6 +117,7 @@ def test_the_value_depends_on_the_set_alone(table: Table, chance: random.Random)
 
 
 @given(tables(), st.integers(0, 2**32))
+@pytest.mark.full
 def test_renaming_patients_changes_no_byte_but_for_the_key(table: Table, seed: int) -> None:
     """With marks that follow the patient whatever he is called, nothing else remains."""
     chance = random.Random(seed)
@@ -156,6 +158,7 @@ def test_renaming_patients_changes_no_byte_but_for_the_key(table: Table, seed: i
         }
     ),
 )
+@pytest.mark.full
 def test_a_stricter_policy_never_shows_more(table: Table, stricter: Mapping[str, object]) -> None:
     rounding = max(int(str(stricter["rounding"])), (int(str(stricter["candidates"])) + 2) // 2)
     tightened = POLICY.tightened(**{**stricter, "rounding": rounding})

@@ -112,6 +112,7 @@ def check(citation: Citation) -> None:
         assert citation.verdict not in verdicts
 
 
+@pytest.mark.full
 def test_each_kind_of_clause_is_another_without_the_element_that_it_rests_on() -> None:
     """One citation of every clause of the logic and every element that it may rest on."""
     kinds = {(one.case.parents[1], one.key[-1][1], one.path): one for one in all_citations()}
@@ -121,6 +122,7 @@ def test_each_kind_of_clause_is_another_without_the_element_that_it_rests_on() -
 
 @settings(max_examples=20)
 @given(st.data())
+@pytest.mark.full
 def test_any_clause_is_another_without_the_element_that_it_rests_on(data: st.DataObject) -> None:
     check(data.draw(st.sampled_from(all_citations())))
 

@@ -37,6 +37,7 @@ def result(
 
 @settings(deadline=None)
 @given(BASIS, ENCOUNTERS)
+@pytest.mark.full
 def test_populations_of_a_proportion_nest(basis: str, encounters: list[str]) -> None:
     found = {code: set(units) for code, units in result(basis, encounters).populations.items()}
     eligible = found["denominator"] - found["denominator-exclusion"]
@@ -49,6 +50,7 @@ def test_populations_of_a_proportion_nest(basis: str, encounters: list[str]) -> 
 
 @settings(deadline=None)
 @given(BASIS, ENCOUNTERS, LENGTHS)
+@pytest.mark.full
 def test_strata_part_every_population(
     basis: str, encounters: list[str], lengths: list[int | None]
 ) -> None:

@@ -304,6 +304,7 @@ def test_they_are_not_where_changes_are_not_counted(monkeypatch: pytest.MonkeyPa
     assert len({each.release.body for each in told if each.release}) > 1
 
 
+@pytest.mark.full
 def test_the_same_records_have_the_same_letters_on_every_run_and_machine() -> None:
     """In another process, with another seed for hashes, nothing differs."""
     code = (

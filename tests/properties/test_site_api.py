@@ -93,6 +93,7 @@ def test_any_body(client: TestClient, path: str, body: bytes, media_type: str) -
 
 @many
 @given(method=methods, parts=segments)
+@pytest.mark.full
 def test_any_path(client: TestClient, method: str, parts: list[str]) -> None:
     path = "/".join(quote(part, safe="$") for part in parts)
     assert_answered(client.request(method, "http://testserver/" + path))
@@ -100,6 +101,7 @@ def test_any_path(client: TestClient, method: str, parts: list[str]) -> None:
 
 @many
 @given(header=st.binary(max_size=80).filter(lambda it: not set(it) & set(b"\r\n\0")))
+@pytest.mark.full
 def test_any_authorization(client: TestClient, header: bytes) -> None:
     answer = client.get(OPERATIONS[1], headers={"Authorization": header})
     assert_answered(answer)

@@ -68,6 +68,7 @@ def atom_of(system: System, releases: Sequence[Published], number: int) -> Marks
 
 @given(worlds())
 @settings(max_examples=30, derandomize=True, deadline=None)
+@pytest.mark.full
 def test_the_second_look_misses_none_of_them(releases: list[Published]) -> None:
     """Of each quantity in turn the tables are taken away that give it another value."""
     audit = Audit(system_of(releases), VALUES, THRESHOLD)

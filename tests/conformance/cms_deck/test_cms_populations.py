@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conformance.cms_deck import deck
+from tests.sampling import sampled
 
 TOOL = Path(__file__).parents[4] / "shared" / "tools" / "make_population.py"
 MEASURES = (
@@ -28,7 +29,8 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-@pytest.mark.parametrize("measure", MEASURES)
+@pytest.mark.parametrize("measure", sampled(MEASURES, 4))
+@pytest.mark.full
 def test_a_bulk_export_is_summed_up_as_expected(measure: str, tmp_path: Path) -> None:
     check(measure, 300, tmp_path)
 

@@ -52,6 +52,7 @@ def difference(client: TestClient, case: Case) -> str:
     return "" if same else f"{got} is not {expected}"
 
 
+@pytest.mark.full
 def test_a_sample_of_the_suite_passes_over_http(client: TestClient) -> None:
     expected = [case for case in SAMPLE if case.id not in KNOWN_GAPS | LOST]
     assert differences(client, expected) == {}

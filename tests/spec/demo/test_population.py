@@ -149,6 +149,7 @@ def test_records_are_valid_r4(population: Population) -> None:
         get_fhir_model_class(each["resourceType"]).model_validate(each)
 
 
+@pytest.mark.full
 def test_a_seed_always_tells_the_same_story() -> None:
     first, again, other = (
         msgspec.json.encode(list(records(NORTH, tell(plan(NORTH, seed))))) for seed in (3, 3, 4)

@@ -104,6 +104,7 @@ def counts(report: Json) -> dict[str, int]:
 # Bundles
 
 
+@pytest.mark.full
 def test_every_bundle_at_any_depth_is_one_patient(evaluate: Weir, data: Path) -> None:
     write(data / "a.json", bundle(person(), encounter("e1", *DENOMINATOR, "numerator")))
     write(data / "b/c/d.json", bundle(person("p2"), encounter("e1", *DENOMINATOR)))
@@ -123,6 +124,7 @@ def test_every_bundle_at_any_depth_is_one_patient(evaluate: Weir, data: Path) ->
     assert summary["group"][0]["measureScore"]["value"] == 0.5
 
 
+@pytest.mark.full
 def test_all_of_a_bundle_is_the_patients_whatever_it_says(evaluate: Weir, data: Path) -> None:
     others = encounter("e1", "initial-population", patient="somebody-else")
     write(data / "a.json", bundle(person(), others))

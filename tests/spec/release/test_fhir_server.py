@@ -193,6 +193,7 @@ def test_a_search_does_not_lead_us_elsewhere(outbox: Outbox) -> None:
     assert set(hosts) == {"server.example"}
 
 
+@pytest.mark.full
 def test_it_signs_in_as_a_backend_service(tmp_path: Path) -> None:
     """The whole gateway, against a server that lets in whom it knows only."""
     path = write_keys(tmp_path)["ec"]

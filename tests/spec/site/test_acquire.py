@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from service.demo.ehr import EhrClient, run_ehr
 from service.fhir.keys import read_signing_key
 from service.measure.completeness import COMPLETE, Verdict
@@ -93,6 +95,7 @@ def test_what_the_ehr_sends_unasked_is_not_kept(ehr: SmallEhr, tmp_path: Path) -
         assert unwanted not in stored
 
 
+@pytest.mark.full
 def test_a_server_that_wants_wider_scopes_for_an_export_is_asked_for_them(tmp_path: Path) -> None:
     keys = write_keys(tmp_path)
     clients = [ADMINISTRATOR, EhrClient("weir", read_signing_key(keys["ec"], "ec").jwks())]

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from service.measure.completeness import COMPLETE, Reason
 from service.site.building import build_store
 from service.site.changes import Key
@@ -68,6 +70,7 @@ def test_of_those_who_left_nothing_is_looked_up(tmp_path: Path) -> None:
     assert again(tmp_path, [patient("b")])[1] == 0
 
 
+@pytest.mark.full
 def test_a_real_ehr_that_leaves_out_a_record_is_asked_for_it(ehr: SmallEhr, tmp_path: Path) -> None:
     """One of many: no count would tell."""
 

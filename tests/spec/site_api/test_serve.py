@@ -76,6 +76,7 @@ def test_a_token_signs_in_to_a_served_site(config: str, tmp_path: Path) -> None:
     assert token not in written
 
 
+@pytest.mark.full
 def test_tokens_are_listed_without_their_secrets(config: str) -> None:
     token = weir("site", "token", "--config", config, "--label", "QI team").stdout.strip()
     assert re.fullmatch(r"weir_[0-9a-f]{8}_[A-Za-z0-9_-]{43}", token)
@@ -85,6 +86,7 @@ def test_tokens_are_listed_without_their_secrets(config: str) -> None:
     assert token.split("_", 2)[2] not in listed
 
 
+@pytest.mark.full
 def test_a_privacy_officer_reads_the_audit_log(config: str) -> None:
     program = create_app(load_config(Path(config)))
     with TestClient(program, headers=signed_in(program)) as client:
@@ -119,6 +121,7 @@ def test_a_site_without_configuration(tmp_path: Path) -> None:
     assert "The configuration cannot be read" in ran.stderr and "Traceback" not in ran.stderr
 
 
+@pytest.mark.full
 def test_a_measure_that_cannot_be_used_is_told_before_serving(config: str, tmp_path: Path) -> None:
     text = Path(config).read_text()
     Path(config).write_text(re.sub(r"measures = .*", f'measures = ["{tmp_path}"]', text))
