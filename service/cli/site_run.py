@@ -47,7 +47,8 @@ def _tell(done: Run, data_dir: Path) -> None:
     console = Console(highlight=False, soft_wrap=True)
     table = Table("measure", "periods", "verdict")
     for measure in done.measures:
-        table.add_row(measure.measure, str(measure.periods), measure.verdict)
+        told = measure.verdict or "none is over"
+        table.add_row(measure.measure, str(measure.periods), told)
     console.print(table)
     for measure in done.measures:
         if measure.failed:

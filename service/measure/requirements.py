@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 from service.cql.model import json_names
 from service.cql.program import Program
 from service.cql.retrieval import RetrieveUse
-from service.cql.values import Code
+from service.cql.values import Code, Interval, Quantity
+from service.cql.values.units import is_of_time
 from service.measure.period import MEASUREMENT_PERIOD, Period
 
 Bounds = tuple[datetime, datetime]
@@ -72,6 +73,14 @@ class Requirements:
     def systems(self) -> frozenset[str]:
         """The code systems of these codes, and those that the main library declares."""
         return self.declared | {code.system for code in self.codes if code.system}
+
+    @cached_property
+    def units(self) -> frozenset[str]:
+        """The units of the quantities that the logic names, but for those of time."""
+        named = [one for program in self.programs for one in program.names.values()]
+        bounds = [end for one in named if isinstance(one, Interval) for end in (one.low, one.high)]
+        quantities = (one for one in (*named, *bounds) if isinstance(one, Quantity))
+        return frozenset(one.unit for one in quantities if not is_of_time(one.unit))
 
     @cached_property
     def coded_paths(self) -> Mapping[str, frozenset[str]]:

@@ -9,7 +9,7 @@ the end; the store changes at one stroke.
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,18 +20,34 @@ import msgspec
 from service.errors import StoreError
 from service.progress import progress
 from service.site.acquisition import Acquisition
-from service.site.division import UNDATED, Divided, Shared, gather_shared, merged, workbench
-from service.site.expectation import Expected, renewed, shortfalls
+from service.site.division import (
+    UNDATED,
+    Divided,
+    Shared,
+    by_month_and_day,
+    gather_shared,
+    merged,
+    workbench,
+)
+from service.site.expectation import (
+    Expected,
+    is_of_patients,
+    read_expected,
+    renewed,
+    shortfalls,
+)
 from service.site.intake import OF_ANY_TYPE
 from service.site.placing import place_store
 from service.site.plan import AcquisitionPlan
-from service.site.population import Population, read_population
+from service.site.population import Population, patient_ids, read_population
 from service.site.quarantine import FILE as QUARANTINE
 from service.site.quarantine import Entry
 from service.site.staging import SHARED, USUAL, Range, Sizes, Staged, private, ranges
+from service.site.staleness import recent
 from service.site.store import FORMAT, Facts, Store, last_index, open_store
+from service.site.turnover import replaced, sample_of
 from service.site.vanished import LookUp, with_what_vanished
-from service.site.verdict import Fault, Finding
+from service.site.verdict import Fault, Finding, mostly_lost
 from service.site.workers import TODO, Divide, Found, Seek, Setting, Stage, Workers, why, workers
 
 Places = dict[int, list[tuple[int, int]]]  # division -> ranges and lines of records
@@ -64,6 +80,8 @@ def build_store(
                 facts, parts = _build(more, plan, folder, sizes)
         facts = msgspec.structs.replace(facts, source=source)
         facts = expecting(facts, last_expected(data_dir))
+        ids = patient_ids(acquisition.files) | facts.aliases.keys()
+        facts = knowing(facts, ids, last_members(data_dir))
         place_store(folder, parts, facts, data_dir)
     return open_store(data_dir)
 
@@ -71,23 +89,46 @@ def build_store(
 def _last(data_dir: Path) -> Store | None:
     """The store that is there, if it can be read."""
     try:
-        return open_store(data_dir)
+        last = open_store(data_dir)
+        last.fingerprints()
     except StoreError:
         return None
+    return last
 
 
 def last_expected(data_dir: Path) -> Expected:
-    """What the store in a folder expects; nothing when there is none that can be read."""
+    """What the store in a folder expects, or what stands beside it when it cannot be read."""
     last = last_index(data_dir)
-    return last.facts.expected if last else Expected()
+    return last.facts.expected if last else read_expected(data_dir)
+
+
+def last_members(data_dir: Path) -> list[int]:
+    """The sample of who should be there that the store in a folder has, if it can be read."""
+    last = last_index(data_dir)
+    return last.facts.members if last else []
 
 
 def expecting(facts: Facts, last: Expected) -> Facts:
     """The facts of a pull, with what it brought too little of by what was expected."""
     now = facts.brought
-    expected = renewed(last, now, facts.elements.keys())
-    found = [*facts.findings, *shortfalls(expected, now)]
+    types = facts.elements.keys()
+    expected = renewed(last, now, types)
+    found = [*facts.findings, *shortfalls(expected, now, types)]
     return msgspec.structs.replace(facts, findings=sorted(found), expected=expected)
+
+
+def knowing(facts: Facts, ids: Collection[str], last: Sequence[int]) -> Facts:
+    """The facts of a pull of some patients, with what is known of who they should be."""
+    expected = facts.expected.patients
+    loss = 1 - facts.patients / expected if expected else 0
+    others = replaced(last, ids, loss)
+    if others:
+        found = Finding(Fault.OTHERS, "the group", others)
+        return msgspec.structs.replace(
+            facts, findings=sorted([*facts.findings, found]), members=list(last)
+        )
+    short = last and any(is_of_patients(each) for each in facts.findings)
+    return msgspec.structs.replace(facts, members=list(last) if short else sample_of(ids))
 
 
 @contextmanager
@@ -121,6 +162,7 @@ def _build(
         elements=elements,
         bounds=list(population.bounds),
         aliases=dict(population.aliases),
+        recent=recent(acquisition.transaction_time),
     )
     read = ranges(acquisition.files, sizes.range)
     with workers(setting, alone=size < sizes.alone) as crew:
@@ -139,7 +181,8 @@ def _build(
         findings.append(Finding(Fault.UNKNOWN_SUCCESSOR, "Patient", population.lost))
     if not facts.patients:
         findings.append(Finding(Fault.NO_PATIENTS, "the pull"))
-    facts = msgspec.structs.replace(facts, findings=sorted([*acquisition.findings, *findings]))
+    findings += [*acquisition.findings, *mostly_lost(findings, facts.arrived)]
+    facts = msgspec.structs.replace(facts, findings=sorted(findings))
     return facts, [folder / f"part-{number}.parquet" for number in range(population.divisions)]
 
 
@@ -218,10 +261,7 @@ def _facts(
     shared: Shared,
 ) -> Facts:
     """What is known of the store; its findings are still to come."""
-    months: dict[str, dict[str, int]] = {}
-    for type_name, month, count in (row for each in divided for row in each.months):
-        counts = months.setdefault(type_name, {})
-        counts[month] = counts.get(month, 0) + count
+    months, days = by_month_and_day(row for each in divided for row in each.days)
     return Facts(
         format=FORMAT,
         transaction_time=acquisition.transaction_time,
@@ -232,6 +272,7 @@ def _facts(
         findings=[],
         arrived=dict(sorted(arrived.items())),
         months={name: dict(sorted(of.items())) for name, of in sorted(months.items())},
+        days={name: dict(sorted(of.items())) for name, of in sorted(days.items())},
         absent=sorted(id for each in divided for id in each.absent),
         reconciled=acquisition.transaction_time,
     )

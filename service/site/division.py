@@ -5,6 +5,7 @@ resource, finds whose patient is missing, follows references to resources that a
 sorts by patient.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +23,7 @@ ROWS = 1000  # read at a time
 TSV = "delim='\t', quote='', escape='', header=false, auto_detect=false, new_line='\\n'"
 RECORD = (
     "{part: 'INT', line: 'BIGINT', type: 'VARCHAR', id: 'VARCHAR', patient: 'VARCHAR', "
-    "updated: 'VARCHAR', month: 'VARCHAR', json: 'VARCHAR'}"
+    "updated: 'VARCHAR', day: 'VARCHAR', json: 'VARCHAR'}"
 )
 REFERENCE = "{part: 'INT', line: 'BIGINT', type: 'VARCHAR', id: 'VARCHAR'}"
 # No text comes twice in the column that is nearly all of a part.
@@ -33,20 +34,23 @@ PART = (
 # Of two versions of a resource the one that was changed last stays, or else the one read last.
 CHANGED = "try_cast(updated AS TIMESTAMPTZ)"
 VERSION = f"(coalesce({CHANGED}, '-infinity'), part, line)"
+WHEN = "CASE WHEN day >= $recent THEN day ELSE left(day, 7) END"
 UNDATED = -1  # microseconds of a version of which nothing tells when it was changed
 Place = tuple[int, int]  # range and line
+Dated = tuple[str, str, int]  # type, day or month, and how many
+Counts = dict[str, Counter[str]]  # by type and month or day
 
 
 class Divided(msgspec.Struct, frozen=True):
     """What a division came to: resources by type, patients, records of unknown patients by range,
-    those patients' ids, records by type and month, and by type how many resources are ``undecided``
-    (see `load_records`)."""
+    those patients' ids, records by type and day, or month where they are older than the days that
+    are counted, and by type how many resources are ``undecided`` (see `load_records`)."""
 
     resources: dict[str, int]
     patients: int
     strangers: dict[int, int]
     absent: list[str]
-    months: list[tuple[str, str, int]]
+    days: list[Dated]
     undecided: dict[str, int]
 
 
@@ -70,8 +74,12 @@ def workbench(folder: Path, memory: str = "1GB", threads: int | None = None) -> 
         yield work
 
 
-def divide(work: Any, folder: Path, number: int, leave_out: Iterable[Place] = ()) -> Divided:
+def divide(
+    work: Any, folder: Path, number: int, recent: str, leave_out: Iterable[Place] = ()
+) -> Divided:
     """Write ``part-<number>.parquet`` in the folder, ordered by patient.
+
+    Records are counted by day from ``recent`` on (YYYY-MM-DD).
 
     Beside it: ``key-<number>.parquet``, a hash of the type and id of each resource, and
     ``nowhere-<number>.parquet``, what is referred to and not in the division. Needs
@@ -86,17 +94,19 @@ def divide(work: Any, folder: Path, number: int, leave_out: Iterable[Place] = ()
     _write(work, folder, number)
     counted = work.execute("SELECT type, count(*) FROM record GROUP BY type ORDER BY type")
     resources = dict(counted.fetchall())
-    months = work.execute(
-        "SELECT type, month, count(*) FROM record WHERE month IS NOT NULL GROUP BY ALL ORDER BY ALL"
+    days = work.execute(
+        f"SELECT type, {WHEN}, count(*) FROM record WHERE day IS NOT NULL "
+        "GROUP BY ALL ORDER BY ALL",
+        {"recent": recent},
     ).fetchall()
     patients = resources.get("Patient", 0)
-    return Divided(resources, patients, strangers, absent, months, undecided)
+    return Divided(resources, patients, strangers, absent, days, undecided)
 
 
 def gather_shared(work: Any, folder: Path, leave_out: Iterable[Place] = ()) -> Shared:
     """Write what is nobody's own (``shared.parquet``), and what it refers to (``lead.parquet``)."""
     undecided = load_records(work, folder, SHARED, leave_out)
-    copy(work, "SELECT part, line, type, id, month, json FROM record", folder / "shared.parquet")
+    copy(work, "SELECT part, line, type, id, day, json FROM record", folder / "shared.parquet")
     copy(work, "SELECT part, line, type, id FROM reference", folder / "lead.parquet")
     _note_references(work, folder, SHARED)
     counted = work.execute("SELECT type, count(*) FROM record GROUP BY type")
@@ -257,7 +267,7 @@ def _write(work: Any, folder: Path, number: int) -> None:
     work.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE lent AS
-            SELECT attached.patient, shared.type, shared.id, shared.month, shared.json
+            SELECT attached.patient, shared.type, shared.id, shared.day, shared.json
             FROM attached JOIN {shared} AS shared USING (part, line);
         CREATE OR REPLACE TEMP TABLE mark AS
             SELECT patient, bit_xor(hash(type, id, json)) AS fingerprint
@@ -267,10 +277,10 @@ def _write(work: Any, folder: Path, number: int) -> None:
         """
     )
     query = """
-        SELECT patient, fingerprint, type, id, month, shared, json
+        SELECT patient, fingerprint, type, id, day, shared, json
         FROM (
-            SELECT patient, type, id, month, false AS shared, json FROM record
-            UNION ALL SELECT patient, type, id, month, true, json FROM lent
+            SELECT patient, type, id, day, false AS shared, json FROM record
+            UNION ALL SELECT patient, type, id, day, true, json FROM lent
         ) JOIN mark USING (patient)
         ORDER BY patient, type, id
     """
@@ -281,6 +291,17 @@ def copy(work: Any, query: str, path: Path, options: str = "COMPRESSION lz4") ->
     """Write what a query gives to a Parquet file, for its owner only."""
     work.execute(f"COPY ({query}) TO {_text(path)} (FORMAT parquet, {options})")
     path.chmod(0o600)
+
+
+def by_month_and_day(rows: Iterable[Dated]) -> tuple[Counts, Counts]:
+    """Records by type and month, and by type and day those of which a day is given."""
+    months: Counts = {}
+    days: Counts = {}
+    for name, day, count in rows:
+        months.setdefault(name, Counter())[day[:7]] += count
+        if len(day) > 7:
+            days.setdefault(name, Counter())[day] += count
+    return months, days
 
 
 def _text(path: Path) -> str:

@@ -38,6 +38,12 @@ class Exact:
     table: Table
     failed: int
 
+    @property
+    def counted(self) -> int:
+        """How many patients are in a population."""
+        populations = (of for group in self.table.groups for of in group.populations.values())
+        return len({member.patient for of in populations for member in of})
+
 
 def evaluate(
     records: Iterable[PatientRecord],

@@ -11,10 +11,15 @@ had. What lies before a period is not: patients who leave a cohort take their pa
 
 from collections.abc import Iterator, Mapping, Set
 from math import sqrt
+from pathlib import Path
 
 import msgspec
 
 from service.site.verdict import Fault, Finding
+
+FILE = "expected.json"
+PATIENTS = "patients"
+MANY = 11  # records: fewer are not kept without the store
 
 TOLERATED_LOSS = 0.1  # share of what was there the last time
 TOLERATED_SHRINKAGE = 0.05  # of what was ever there of a month that is over
@@ -23,34 +28,47 @@ TOLERATED_SHRINKAGE = 0.05  # of what was ever there of a month that is over
 class Expected(msgspec.Struct, frozen=True):
     """How many patients, resources by type, and resources by type and month there should be.
 
-    ``most`` is the most that a type ever had of a month, since a person accepted less.
+    ``most`` is the most that a type ever had of a month, since a person accepted less; ``silent``
+    the newest day of types of which a person accepted that there is nothing since.
     """
 
     patients: int = 0
     resources: dict[str, int] = {}
     months: dict[str, dict[str, int]] = {}
     most: dict[str, dict[str, int]] = {}
+    silent: dict[str, str] = {}
 
 
 def renewed(last: Expected, now: Expected, types: Set[str]) -> Expected:
-    """What to expect after a pull of these types: what it brought, or more where it lost much."""
-    dated = sorted(types & {*last.months, *now.months})
-    before, there, most = last.months, now.months, last.most
+    """What to expect after a pull of these types: what it brought, or more where it lost much.
+
+    Of other types what was there stays expected, for when a measure needs them again.
+    """
+    dated = sorted({*last.months, *now.months})
+    before, most = last.months, last.most
+    there = {name: now.months.get(name, {}) if name in types else before[name] for name in dated}
+    unasked = {name: count for name, count in last.resources.items() if name not in types}
     return Expected(
         _kept(last.patients, now.patients),
-        _each(_of(last.resources, types), now.resources),
-        {name: _each(before.get(name, {}), there.get(name, {})) for name in dated},
+        _each(last.resources, now.resources | unasked),
+        {name: _each(before.get(name, {}), there[name]) for name in dated},
         {name: _most(*(of.get(name, {}) for of in (most, before, there))) for name in dated},
+        last.silent,
     )
 
 
-def shortfalls(expected: Expected, now: Expected) -> Iterator[Finding]:
-    """What a pull lost on the whole."""
-    if _lost(expected.patients, now.patients):
-        yield Finding(Fault.SHRUNK, "patients", expected.patients - now.patients)
+def shortfalls(expected: Expected, now: Expected, types: Set[str]) -> Iterator[Finding]:
+    """What a pull of these types lost on the whole."""
+    if is_lost(expected.patients, now.patients):
+        yield Finding(Fault.SHRUNK, PATIENTS, expected.patients - now.patients)
     for name, count in expected.resources.items():
-        if _lost(count, now.resources.get(name, 0)):
+        if name in types and is_lost(count, now.resources.get(name, 0)):
             yield Finding(Fault.SHRUNK, name, count - now.resources.get(name, 0), name)
+
+
+def is_of_patients(finding: Finding) -> bool:
+    """Whether it says that patients are missing."""
+    return (finding.fault, finding.where) == (Fault.SHRUNK, PATIENTS)
 
 
 def shortfalls_in(
@@ -67,19 +85,19 @@ def shortfalls_in(
     there = now.get(type_name, {}).get(month, 0)
     before = expected.months.get(type_name, {}).get(month, 0)
     most = expected.most.get(type_name, {}).get(month, 0) if own else 0
-    if _lost(before, there) or _lost(most, there, TOLERATED_SHRINKAGE):
+    if is_lost(before, there) or is_lost(most, there, TOLERATED_SHRINKAGE):
         missing = max(before, most) - there
         yield Finding(Fault.SHRUNK, f"{type_name} in {month}", missing, type_name)
 
 
-def _lost(before: int, now: int, tolerated: float = TOLERATED_LOSS) -> bool:
+def is_lost(before: int, now: int, tolerated: float = TOLERATED_LOSS) -> bool:
     """Whether more is gone than corrections and chance take away."""
     missing = before - now
     return missing > tolerated * before and missing > sqrt(before)
 
 
 def _kept(before: int, now: int) -> int:
-    return before if _lost(before, now) else now
+    return before if is_lost(before, now) else now
 
 
 def _each(before: Mapping[str, int], now: Mapping[str, int]) -> dict[str, int]:
@@ -93,5 +111,25 @@ def _most(*counts: Mapping[str, int]) -> dict[str, int]:
     return {month: max(each.get(month, 0) for each in counts) for month in months}
 
 
-def _of(counts: Mapping[str, int], types: Set[str]) -> dict[str, int]:
-    return {name: count for name, count in counts.items() if name in types}
+def read_expected(data_dir: Path) -> Expected:
+    """What the file beside the store says; nothing when there is none that can be read."""
+    try:
+        return msgspec.json.decode((data_dir / FILE).read_bytes(), type=Expected)
+    except (OSError, ValueError):  # msgspec's errors and Unicode's are ValueErrors
+        return Expected()
+
+
+def of_many(expected: Expected) -> Expected:
+    """What is expected without small numbers, which could be of one patient each."""
+    resources = _large(expected.resources)
+    months, most = (
+        {name: of for name, counts in each.items() if (of := _large(counts))}
+        for each in (expected.months, expected.most)
+    )
+    silent = {name: day for name, day in expected.silent.items() if name in resources}
+    patients = expected.patients if expected.patients >= MANY else 0
+    return Expected(patients, resources, months, most, silent)
+
+
+def _large(counts: Mapping[str, int]) -> dict[str, int]:
+    return {name: count for name, count in counts.items() if count >= MANY}

@@ -1,7 +1,8 @@
 """Forgetting: what a site has stored of one patient, or of all, is removed from its disk.
 
-What remains is what holds no patient's data: keys, the audit log with its pseudonyms, and what was
-released. The next pull brings back whoever is still in the cohort at the EHR.
+What remains is what holds no patient's data: keys, the audit log with its pseudonyms, what was
+released, and how many records there should be, where they are many (see `expectation`). The next
+pull brings back whoever is still in the cohort at the EHR.
 """
 
 import shutil
@@ -15,14 +16,17 @@ import msgspec
 
 from service.errors import StoreError
 from service.site.building import building_folder
-from service.site.division import PART, copy, workbench
-from service.site.placing import place_parts
+from service.site.division import PART, by_month_and_day, copy, workbench
+from service.site.expectation import FILE as EXPECTED
+from service.site.expectation import of_many, read_expected
+from service.site.placing import place_expected, place_parts
 from service.site.quarantine import FILE as QUARANTINE
 from service.site.quarantine import Entry
 from service.site.recollection import FILE as OUTCOMES
 from service.site.staging import private
 from service.site.store import FILE, FOLDER, Facts, Index, last_index
 from service.site.survey import UNMAPPED_FILE, UNREVIEWED_FILE
+from service.site.turnover import mark
 from service.site.verdict_list import FILE as VERDICTS
 
 FOLDERS = ("pull", "pull-of-some", "building")
@@ -36,6 +40,8 @@ def forget_all(data_dir: Path) -> None:
     """Remove every patient's data. Raises StoreError when something cannot be removed."""
     try:
         (data_dir / FILE).unlink(missing_ok=True)  # first: nobody reads half of a store
+        if (data_dir / EXPECTED).exists():
+            place_expected(of_many(read_expected(data_dir)), data_dir)
         _remove(
             data_dir, (*FOLDERS, FOLDER), (*WORDS, f"{QUARANTINE}*", f"{FILE}*", f"{VERDICTS}*")
         )
@@ -138,12 +144,12 @@ def _holds(work: Any, path: Path, id: str) -> bool:
 
 
 def _counts(work: Any, data_dir: Path, index: Index, id: str) -> list[tuple[str, str | None, int]]:
-    """What is stored of the patient, by type and month."""
+    """What is stored of the patient, by type and day or month."""
     current = [index.layer] if index.layer and id in index.replaced else index.parts
     files = [str(data_dir / FOLDER / name) for name in current]
     return list(
         work.execute(
-            "SELECT type, month, count(*) FROM read_parquet(?) "
+            "SELECT type, day, count(*) FROM read_parquet(?) "
             "WHERE patient = ? AND NOT shared GROUP BY ALL",
             [files, id],
         ).fetchall()
@@ -156,27 +162,30 @@ def _without(facts: Facts, counts: list[tuple[str, str | None, int]], id: str) -
     Without a source, everything is pulled next: changes would bring back a part of the patient.
     """
     gone: Counter[str] = Counter()
-    months: dict[str, Counter[str]] = {}
-    for name, month, count in counts:
+    for name, _, count in counts:
         gone[name] += count
-        months.setdefault(name, Counter())[month or ""] += count
+    months, days = by_month_and_day((name, day, count) for name, day, count in counts if day)
     patients = gone["Patient"]
+    marks = {mark(id), *(mark(old) for old, new in facts.aliases.items() if new == id)}
     expected = msgspec.structs.replace(
         facts.expected,
         patients=facts.expected.patients - patients,
         resources=_less(facts.expected.resources, gone),
         months=_each_less(facts.expected.months, months),
+        most=_each_less(facts.expected.most, months),
     )
     return msgspec.structs.replace(
         facts,
         patients=facts.patients - patients,
         resources=_less(facts.resources, gone),
         months=_each_less(facts.months, months),
+        days=_each_less(facts.days, days),
         expected=expected,
         aliases={old: new for old, new in facts.aliases.items() if id not in (old, new)},
         links=[link for link in facts.links if id not in link],
         absent=[each for each in facts.absent if each != id],
         source="",
+        members=[each for each in facts.members if each not in marks],
     )
 
 

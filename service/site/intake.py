@@ -17,6 +17,7 @@ from service.fhir.compartment import SHARED, resource_types
 from service.fhir.outcome import issues
 from service.fhir.reference import parse_reference
 from service.fhir.surrogates import without_halves
+from service.site.contained import BETWEEN, Lifted, lift
 from service.site.plan import AcquisitionPlan
 from service.site.shape import Meta, Shape, shape_of
 from service.site.verdict import Fault
@@ -29,41 +30,53 @@ _BIRTH_DATE = re.compile(rb'"(\d{4})(-\d\d(-\d\d)?)?"')
 OLDEST = 1880  # no patient of today was born before
 _INSTANT = re.compile(r"[-0-9T:.Z+]{1,40}")
 _ID = re.compile(r"[-A-Za-z0-9.]{1,256}|[^/?#\s\x00-\x20\x7f]{1,256}")  # the usual ones first
-_MONTH = re.compile(rb'"(\d{4}-(?:0[1-9]|1[0-2]))')
+_DAY = re.compile(rb'"(\d{4}-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)')
+_LIFTED_ID = re.compile(r"[-A-Za-z0-9.~]{1,256}")
 _REFERENCE, _TO_PATIENT = b'"reference"', b'"reference":"Patient/'
 _URN = re.compile(rb'"reference"\s*:\s*"(urn:[^"\\\s]{1,256})')
 _VERSIONED = re.compile(rb'("reference"\s*:\s*"[^"\\]*?)/_history/[^"\\]*(?=")')
-_NAMED = re.compile(rb'"reference"\s*:\s*"[^"#]')
-_WITHIN = re.compile(rb'"reference"\s*:\s*"#')
+_NAMED = re.compile(rb'"reference"\s*:\s*"[^"]')
+_WITHIN = re.compile(rb'"reference"\s*:\s*"#([^"]*)')
+_CHOSEN_WITHIN = re.compile(rb'[a-z]Reference"\s*:\s*\{(?:[^{}]|\{[^{}]*\})*?"reference"\s*:\s*"#')
 # None of the forms of http://hl7.org/fhir/R4/references.html#literal.
 _ODD = re.compile(
     rb'"reference"\s*+:\s*+(?!null|\{|"(?:urn:|#|(?:https?://[^"\\\s]*/)?[A-Z][A-Za-z]+/'
     rb'[^/?#"\\\s\x00-\x20]{1,256}"))'
+)
+# What is dated and may never be (http://hl7.org/fhir/R4/valueset-event-status.html and others).
+PLANNED = frozenset(
+    {
+        *("planned", "proposed", "pending", "booked", "waitlist", "scheduled", "not-started"),
+        *("draft", "on-hold", "preparation", "registered"),
+    }
 )
 REDACTED = (b'"REDACTED"', b'"MASKED"')  # http://hl7.org/fhir/R4/security-labels.html
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 ESCAPED_SLASH = b"\\/"
 OF_ANY_TYPE = "Resource"  # of which all are (http://hl7.org/fhir/R4/resource.html)
 EMPTY = len(b"null")  # bytes: no shorter value than that, {}, [] or "" holds anything
-_matches_id, _matches_instant, _find_month = _ID.fullmatch, _INSTANT.fullmatch, _MONTH.search
+_matches_id, _matches_instant, _find_day = _ID.fullmatch, _INSTANT.fullmatch, _DAY.search
 
 
 class Row(msgspec.Struct, gc=False):
     """A record as it is stored. ``patient`` is None for what is nobody's, as a Location is.
 
-    ``updated`` is meta.lastUpdated; ``month`` (YYYY-MM) when it was, as far as its type tells;
-    ``doubt`` is what makes it doubtful that it is counted right; ``references`` are the (type, id)
-    of the plan's types that it refers to.
+    ``updated`` is meta.lastUpdated; ``day`` (YYYY-MM-DD, or YYYY-MM) when it was, as far as its
+    type tells; ``doubt`` is what makes it doubtful that it is counted right; ``references`` are the
+    (type, id) of the plan's types that it refers to; ``parts`` what it contains (see `contained`),
+    and ``beside`` the ids of what it contained of other types.
     """
 
     type: str
     id: str
     patient: str | None
     updated: str
-    month: str
+    day: str
     doubt: Fault | None = None
     json: bytes = b""
     references: frozenset[tuple[str, str]] = frozenset()
+    parts: list["Row"] = []
+    beside: frozenset[bytes] = frozenset()
 
 
 class Unasked(Enum):
@@ -173,8 +186,15 @@ class Intake:
                 if simple and len(json) <= SURE:
                     row.json = json
                 else:
-                    reads[number] = self._with_text(row, json)
+                    reads[number] = self._with_text_or_alone(row, json)
         return reads
+
+    def _with_text_or_alone(self, row: Row, json: bytes) -> Read | None:
+        """The row with its text; None for one to be read alone."""
+        try:
+            return self._with_text(row, json)
+        except (ValueError, RecursionError):
+            return None
 
     def _row(self, record: Any, shape: Shape) -> Row:
         """The record as a row that still lacks its text; takes off the record what is not kept.
@@ -192,7 +212,8 @@ class Intake:
                 link.reference = f"Patient/{owner}"
         else:
             owner = self._own(id) if shape.type == "Patient" else self._owner(record, shape.link)
-        doubt = None if _is_whole(record, shape) else Fault.NOT_UNDERSTOOD
+        sure = _is_whole(record, shape) and (shape.plain or self._is_of_one(record, shape.link))
+        doubt = None if sure else Fault.NOT_UNDERSTOOD
         if shape.born and not self._is_birth_date(record.birthDate):
             doubt = Fault.NO_BIRTH_DATE
         updated = ""
@@ -203,14 +224,31 @@ class Intake:
             if meta.security:
                 doubt = doubt or _redacted(meta.security)
             record.meta = Meta(meta.profile) if meta.profile else None
-        month = ""
+        day = ""
         for name in shape.dates:
-            if found := _find_month(getattr(record, name)):
-                month = found[1].decode()
+            if found := _find_day(getattr(record, name)):
+                day = found[1].decode()
                 break
+        if day and shape.planned and record.status in PLANNED:
+            day = day[:7]
+        row = Row(shape.type, id, owner, updated, day, doubt)
         if record.contained:
-            record.contained = [kept for held in record.contained if (kept := self._part(held))]
-        return Row(shape.type, id, owner, updated, month, doubt)
+            self._keep_contained(row, record)
+        return row
+
+    def _keep_contained(self, row: Row, record: Any) -> None:
+        """Keep what is contained and of a type that a measure needs; whose it is the row tells."""
+        kept = []
+        for held in record.contained:
+            head = msgspec.json.decode(held, type=_Head)
+            if shape := self._shapes.get(head.resourceType):
+                part = shape.decoder.decode(held)
+                if shape.type in SHARED and shape.plain:
+                    setattr(part, shape.link[0], None)
+                kept.append(part)
+            else:
+                row.beside = row.beside | {head.id.encode()}
+        record.contained = kept or None
 
     def _with_text(self, row: Row, json: bytes) -> Read:
         """The row with its text, and with what that refers to."""
@@ -220,10 +258,42 @@ class Intake:
             return Fault.UNREADABLE
         if len(json) > SURE and _is_unwieldy(json):
             return Fault.UNREADABLE
+        if _WITHIN.search(json):
+            json = self._with_parts(row, json)
         row.json, row.references = json, self._references(json)
-        if _ODD.search(json) or (b'"contained"' in json and _WITHIN.search(json)):
+        if _ODD.search(json):
             row.doubt = row.doubt or Fault.NOT_UNDERSTOOD
         return row
+
+    def _with_parts(self, row: Row, json: bytes) -> bytes:
+        """The row's text after what it contains was made rows of their own; it is doubted when
+        something that it contains is referred to all the same, or is doubtful itself."""
+        json, lifted = lift(json, f"{row.type}{BETWEEN}{row.id}", self._is_wanted)
+        for each in lifted:
+            part = self._lifted(each)
+            if isinstance(part, Row):
+                part.updated = row.updated
+                row.parts.append(part)
+                row.doubt = row.doubt or part.doubt
+            else:
+                row.doubt = row.doubt or Fault.NOT_UNDERSTOOD
+        # What no measure needs is contained no more, and may be referred to.
+        if not row.beside.issuperset(_WITHIN.findall(json)) or _CHOSEN_WITHIN.search(json):
+            row.doubt = row.doubt or Fault.NOT_UNDERSTOOD
+        return json
+
+    def _lifted(self, part: Lifted) -> Read:
+        """What was contained as a row that is nobody's."""
+        shape = self._shapes[part.type]
+        record = shape.decoder.decode(part.json)
+        record.id = part.id
+        try:
+            return self._with_text(self._row(record, shape), _encode(record))
+        except _Unusable:
+            return Fault.NOT_UNDERSTOOD
+
+    def _is_wanted(self, type_name: str, id: str) -> bool:
+        return type_name in self._shapes and _LIFTED_ID.fullmatch(id) is not None
 
     def _references(self, json: bytes) -> frozenset[tuple[str, str]]:
         """What is referred to; what is on another server goes by its whole address there.
@@ -252,6 +322,13 @@ class Intake:
         if not followed and record.resourceType in SHARED:
             return None
         return self._patient(followed)
+
+    def _is_of_one(self, record: Any, link: tuple[str, ...]) -> bool:
+        """Whether it is not of several patients, as an Appointment for two: one of them has it."""
+        followed = _follow(getattr(record, link[0]), link[1:]) if link else ()
+        parsed = {parse_reference(text, self._base_url) for text in followed}
+        named = (found[1] for found in parsed if found and found[0] == "Patient")
+        return len({self._aliases.get(id, id) for id in named}) < 2
 
     def _found(self, reference: str) -> str:
         """The id of the patient whom a reference means; neighbouring records have the same, and
@@ -283,11 +360,6 @@ class Intake:
             json = self._absolute.sub(rb"\1", json)
         return _VERSIONED.sub(rb"\1", json) if b"/_history/" in json else json
 
-    def _part(self, contained: Raw) -> Any:
-        """What is kept of a contained resource; nothing when no measure needs its type."""
-        shape = self._shapes.get(msgspec.json.decode(contained, type=_Head).resourceType)
-        return shape.decoder.decode(contained) if shape else None
-
 
 class _Unusable(Exception):
     """A record that is not kept, and why."""
@@ -299,6 +371,7 @@ class _Unusable(Exception):
 
 class _Head(msgspec.Struct):
     resourceType: str
+    id: str = ""
 
 
 _encode, _encode_lines = msgspec.json.Encoder().encode, msgspec.json.Encoder().encode_lines
@@ -311,7 +384,8 @@ def _is_whole(record: Any, shape: Shape) -> bool:
     place of a reference; and what modifies it in a way that nobody here knows must not be left out
     of account."""
     for name in shape.modifiers:
-        if len(getattr(record, name)) > EMPTY:
+        value = getattr(record, name)
+        if len(value) >= EMPTY and bytes(value) != b"null":
             return False
     for name, codes in shape.codes:
         if getattr(record, name) not in codes:

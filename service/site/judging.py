@@ -1,6 +1,6 @@
 """The verdict on one measure in one period, from all that is known of its data."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from math import ceil
@@ -13,6 +13,7 @@ from service.measure.period import Period
 from service.site.config import VerdictConfig
 from service.site.expectation import shortfalls_in
 from service.site.needs import needs_of
+from service.site.staleness import silence
 from service.site.store import Facts
 from service.site.survey import Survey
 from service.site.verdict import Fault, Finding, concerning, judge
@@ -44,12 +45,17 @@ class Judge:
         """When the EHR looked, by the site's clock: a month is over when it is there."""
         return datetime.fromisoformat(self.facts.transaction_time).astimezone(self.zone)
 
-    def on(self, package: MeasurePackage, period: Period, failed: int = 0) -> Judged:
-        """The verdict on a result without ``failed`` patients, of whom nothing is defined."""
+    def on(
+        self, package: MeasurePackage, period: Period, failed: int = 0, counted: int = 0
+    ) -> Judged:
+        """The verdict on a result that counts some patients, without those ``failed`` of whom
+        nothing is defined."""
         needs = needs_of(package)
         found = concerning(self.facts.findings, needs.types)
         found += self.survey.findings(needs)
-        looked_at = list(months_of(looking_back(package, period), self.as_of))
+        back, last = looking_back(package, period), _followed_up(package, period, self.zone)
+        found += self.survey.undated(needs, f"{back.start:%Y-%m}", f"{last:%Y-%m}")
+        looked_at = list(months_of(back, self.as_of))
         found += self.survey.gaps(needs, looked_at)
         own = {*months_of(period, self.as_of)}
         expected, there = self.facts.expected, self.facts.months
@@ -60,8 +66,22 @@ class Judge:
             found.append(Finding(Fault.WINDOW_OPEN, str(period)))
         if failed:
             found.append(Finding(Fault.EVALUATION_ERROR, str(period), failed))
+        if failed > counted:
+            found.append(Finding(Fault.MOSTLY_UNDEFINED, str(period)))
+        found += self._silent_types(needs.types, package, period)
         records = sum(self.facts.arrived.get(name, 0) for name in needs.types)
         return Judged(judge(found, records, self.rules.tolerated_share), tuple(sorted(found)))
+
+    def _silent_types(
+        self, types: Iterable[str], package: MeasurePackage, period: Period
+    ) -> Iterator[Finding]:
+        """Those that fell silent before the last day that the period needs, or on it."""
+        last = _followed_up(package, period, self.zone).date()
+        for name in sorted(types):
+            silent = silence(self.facts.days.get(name, {}), self.as_of.date())
+            accepted = self.facts.expected.silent.get(name, "")
+            if silent and silent[0] <= last and str(silent[0]) > accepted:
+                yield Finding(Fault.STALE, name, silent[1], name)
 
 
 def is_over(

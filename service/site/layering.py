@@ -23,12 +23,23 @@ from service.site.changes import (
     unaffected,
     write_kept,
 )
-from service.site.division import PART, Divided, Shared, copy, divide, gather_shared, workbench
+from service.site.division import (
+    PART,
+    WHEN,
+    Divided,
+    Shared,
+    by_month_and_day,
+    copy,
+    divide,
+    gather_shared,
+    workbench,
+)
 from service.site.expectation import shortfalls
 from service.site.placing import place_layer
 from service.site.plan import AcquisitionPlan
 from service.site.population import Replacement, aliases, patient_ids, read_population
 from service.site.staging import Range, Staged, ranges
+from service.site.staleness import recent
 from service.site.store import Facts, Store, open_store
 from service.site.verdict import Fault, Finding
 from service.site.workers import Bench, Stage, undivided
@@ -54,10 +65,10 @@ def lay_over(
         replaced = _ids(work, "SELECT id FROM replaced UNION SELECT id FROM affected")
         if is_too_large(len(replaced), facts):
             return None
-        found = [*facts.findings, *shortfalls(store.facts.expected, facts.brought)]
+        short = shortfalls(store.facts.expected, facts.brought, facts.elements.keys())
         # What is to be expected a full pull tells: what was deleted untold is still in a layer.
         facts = msgspec.structs.replace(
-            facts, findings=sorted(found), expected=store.facts.expected
+            facts, findings=sorted([*facts.findings, *short]), expected=store.facts.expected
         )
         place_layer(folder, facts, sorted(replaced), data_dir)
     return open_store(data_dir)
@@ -87,7 +98,8 @@ def _lay(
         return None
     read, staged = _stage(acquisition, plan, now, folder, work, gone, merged)
     shared = gather_shared(work, folder)
-    divided = divide(work, folder, 0, unaffected(work))
+    since = recent(acquisition.transaction_time)
+    divided = divide(work, folder, 0, since, unaffected(work))
     _join(work, folder)
     findings = set_aside(folder, read, staged, [divided])
     findings += undecided([shared, divided])
@@ -97,7 +109,7 @@ def _lay(
     if None in told:
         findings.append(Finding(Fault.EXPORT_ERROR, "what was deleted", told.count(None)))
     findings += [*acquisition.findings, Finding(Fault.UNRECONCILED, unseen)]
-    facts = _counted(work, store.facts, divided, shared)
+    facts = _counted(work, store.facts, divided, shared, since)
     # Records that come again are no more of them to lose some of.
     arrived = Counter(store.facts.arrived) | arrived_of(read, staged)
     return msgspec.structs.replace(
@@ -156,7 +168,9 @@ def _stage(
 ) -> tuple[list[Range], list[Staged]]:
     """Read what arrived, and what stays of the patients of whom something is different now."""
     read = ranges(acquisition.files)
-    setting = undivided(folder, acquisition.base_url, plan, now)
+    setting = undivided(
+        folder, acquisition.base_url, plan, now, recent(acquisition.transaction_time)
+    )
     with closing(Bench(setting, 0)) as bench:
         staged = [_staged(bench, part) for part in read]
         find_affected(work, folder, gone, merged, _whole(acquisition, now))
@@ -185,38 +199,52 @@ def _join(work: Any, folder: Path) -> None:
     """The new part with what stays of the last layer."""
     new = f"read_parquet('{folder / 'part-0.parquet'}')"
     query = f"""
-        SELECT patient, fingerprint, type, id, month, shared, json FROM {new}
+        SELECT patient, fingerprint, type, id, day, shared, json FROM {new}
         UNION ALL SELECT * FROM layered ANTI JOIN affected ON patient = affected.id
         ORDER BY patient, type, id
     """
     copy(work, query, folder / "layer.parquet", PART)
 
 
-def _counted(work: Any, before: Facts, divided: Divided, shared: Shared) -> Facts:
-    """What is stored, by type and month, after what was stored before."""
+def _counted(work: Any, before: Facts, divided: Divided, shared: Shared, since: str) -> Facts:
+    """What is stored, by type, month and day, after what was stored before."""
     rows = work.execute(
-        "SELECT type, month, count(*) FROM mine JOIN affected ON patient = affected.id "
-        "WHERE NOT shared GROUP BY ALL"
+        f"SELECT type, {WHEN}, count(*) FROM mine JOIN affected ON patient = affected.id "
+        "WHERE NOT shared GROUP BY ALL",
+        {"recent": since},
     ).fetchall()
     resources = Counter(before.resources)
     pooled = work.execute("SELECT type, count(*) FROM pool GROUP BY type").fetchall()
-    months = {name: Counter(of) for name, of in before.months.items()}
     for name, count in pooled:
         resources[name] -= count
-    for name, month, count in rows:
+    for name, _, count in rows:
         resources[name] -= count
-        if month is not None:
-            months[name][month] -= count
     for name, count in [*divided.resources.items(), *shared.resources.items()]:
         resources[name] += count
-    for name, month, count in divided.months:
-        months.setdefault(name, Counter())[month] += count
+    gone = by_month_and_day((name, day, -count) for name, day, count in rows if day)
+    come = by_month_and_day(divided.days)
+    months, days = (
+        _added_up([was, *those])
+        for was, *those in zip((before.months, before.days), gone, come, strict=True)
+    )
+    newer = ((name, {day: n for day, n in of.items() if day >= since}) for name, of in days.items())
+    days = {name: of for name, of in newer if of}
     return msgspec.structs.replace(
         before,
         patients=resources["Patient"],
         resources=_present(resources),
-        months={name: _present(of) for name, of in sorted(months.items()) if +of},
+        months=months,
+        days=days,
     )
+
+
+def _added_up(counts: Sequence[Mapping[str, Mapping[str, int]]]) -> dict[str, dict[str, int]]:
+    """Counts of types, without what there is none of."""
+    total: dict[str, Counter[str]] = {}
+    for each in counts:
+        for name, of in each.items():
+            total.setdefault(name, Counter()).update(of)
+    return {name: _present(of) for name, of in sorted(total.items()) if +of}
 
 
 def _present(counts: Counter[str]) -> dict[str, int]:

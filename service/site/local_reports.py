@@ -82,9 +82,9 @@ def _report(site: State, package: MeasurePackage, asked: EvaluateParameters) -> 
         return _marked(told, judge.on(package, asked.period).completeness)
     named = asked.report == "subject-list"
     tally = Tally(package.groups, subjects=named)
-    failed = _tally(evaluator, store.patients(), tally)
+    counted, failed = _tally(evaluator, store.patients(), tally)
     told = reporter.subject_list(tally) if named else reporter.summary(tally)
-    return _marked(told, judge.on(package, asked.period, failed).completeness, failed)
+    return _marked(told, judge.on(package, asked.period, failed, counted).completeness, failed)
 
 
 def _individual(evaluator: Evaluator, reporter: Reporter, record: PatientRecord) -> dict[str, Any]:
@@ -104,15 +104,23 @@ def find_patient(store: MappedStore | Store, subject: str) -> PatientRecord:
     return found
 
 
-def _tally(evaluator: Evaluator, patients: Iterable[PatientRecord], tally: Tally) -> int:
-    """Add every patient's result up; how many have none that is defined."""
-    failed = 0
+def _tally(
+    evaluator: Evaluator, patients: Iterable[PatientRecord], tally: Tally
+) -> tuple[int, int]:
+    """Add every patient's result up; how many are in a population, and how many have no result
+    that is defined."""
+    counted = failed = 0
     for patient in patients:
         try:
-            tally.add(evaluator.evaluate(patient))
+            result = evaluator.evaluate(patient)
         except EvaluationError:
             failed += 1
-    return failed
+        else:
+            tally.add(result)
+            counted += any(
+                of for group in result.groups.values() for of in group.populations.values()
+            )
+    return counted, failed
 
 
 def _marked(report: dict[str, Any], completeness: Completeness, failed: int = 0) -> dict[str, Any]:

@@ -11,6 +11,9 @@ A mapping is a folder ``mappings/<source>/`` of CSV tables, one row a code, revi
 - ``not-relevant``: looked at, and no measure needs it. No target. The code ``*`` stands for all
   codes of the system that have no row.
 
+A unit has a row, too, when the local word for it is not UCUM's: ``mmHg`` is equivalent to mm[Hg] of
+http://unitsofmeasure.org.
+
 A local code that means *more* than the target cannot be mapped: it would count what is not meant.
 """
 
@@ -34,6 +37,7 @@ from service.cql.types import ListType, NamedType
 from service.errors import ConfigError
 from service.fhir.model import qualified, r4
 from service.site.concepts import Json, key_of
+from service.site.quantities import IN_WORDS, NO_UNIT, UCUM, is_quantity, unit_key
 
 EVERY_OTHER = "*"
 LOCAL_CODING = "urn:weir:local-coding"  # extension: what stood where only one coding can stand
@@ -65,6 +69,8 @@ class Row(BaseModel):
                 raise ValueError("a code that is not relevant has no target")
         elif not (self.target_system and self.target_code):
             raise ValueError("target_system and target_code are missing")
+        elif self.source_code in (NO_UNIT, IN_WORDS):
+            raise ValueError(f"{self.source_code} can only be not-relevant")
         elif self.source_code == EVERY_OTHER:
             raise ValueError(f"{EVERY_OTHER} can only be not-relevant")
         return self
@@ -111,6 +117,12 @@ class CodeMapping:
         """The measures' codes that it stands for."""
         return [key_of(coding) for coding in self._targets.get((system, code), ())]
 
+    def unit(self, key: Key) -> str:
+        """The unit of UCUM that one stands for; the same when no row, or more than one, says so."""
+        targets = self._targets.get(key, ())
+        told = [each["code"] for each in targets if each["system"] == UCUM]
+        return told[0] if len(targets) == len(told) == 1 else key[1]
+
     def apply(self, record: PatientRecord) -> PatientRecord:
         """The record with the measures' codings put beside the local ones.
 
@@ -139,7 +151,7 @@ class CodeMapping:
 
     def _resource(self, resource: Json) -> Json:
         mapped = {name: self._added(value) for name, value in resource.items()}
-        for name in _single_codings(resource["resourceType"]):
+        for name in single_codings(resource["resourceType"]):
             if isinstance(mapped.get(name), dict):
                 mapped[name] = self._instead(mapped[name])
         return mapped
@@ -153,6 +165,8 @@ class CodeMapping:
         concept = value.get("coding")
         if isinstance(concept, list):
             return {**value, "coding": [*concept, *self._missing(concept)]}
+        if is_quantity(value):
+            return self._in_unit(value)
         return {
             name: self._added(part) if isinstance(part, dict | list) else part
             for name, part in value.items()
@@ -166,6 +180,15 @@ class CodeMapping:
                 if key_of(target) not in held:
                     held.add(key_of(target))
                     yield target
+
+    def _in_unit(self, quantity: Json) -> Json:
+        """A quantity in the unit of UCUM that its own is another word for."""
+        system, code = key = unit_key(quantity)
+        unit = self.unit(key)
+        if unit == code:
+            return quantity
+        local = {"url": LOCAL_CODING, "valueCoding": {"system": system, "code": code}}
+        return {**quantity, "system": UCUM, "code": unit, "unit": unit, "extension": [local]}
 
     def _instead(self, coding: Json) -> Json:
         targets = self._targets.get(key_of(coding), ())
@@ -258,7 +281,7 @@ def _coding(row: Row) -> dict[str, str]:
 
 
 @cache
-def _single_codings(type_name: str) -> tuple[str, ...]:
+def single_codings(type_name: str) -> tuple[str, ...]:
     """The top elements of a type that are one Coding."""
     elements = r4().elements(qualified(type_name)).items()
     coding = NamedType(qualified("Coding"))

@@ -35,6 +35,7 @@ class Needs:
 
     ``elements``: as in `AcquisitionPlan`. ``coded``: by type the paths at which the measure reads
     codes. ``systems``: those that its own codes are of. ``codes``: those that its logic names.
+    ``units``: those of the quantities that it compares with, but for time's.
     """
 
     measure: str
@@ -43,6 +44,7 @@ class Needs:
     systems: frozenset[str]
     lookups: tuple[Lookup, ...]
     codes: frozenset[Key] = frozenset()
+    units: frozenset[str] = frozenset()
 
     @property
     def plan(self) -> AcquisitionPlan:
@@ -80,6 +82,7 @@ def needs_of(package: MeasurePackage) -> Needs:
         systems=read.systems,
         lookups=tuple(dict.fromkeys(_lookups(read))),
         codes=frozenset(map(_key, read.codes)),
+        units=read.units,
     )
 
 

@@ -42,12 +42,13 @@ from service.site.verdict_list import MeasureVerdict, VerdictList, write_verdict
 
 @dataclass(frozen=True)
 class MeasureRun:
-    """What a run made of one measure: its periods and the worst verdict among them."""
+    """What a run made of one measure: its periods that are over, and the worst verdict among them;
+    None when none is."""
 
     measure: str
     periods: int
     failed: int  # patients times periods without a defined result
-    verdict: Verdict
+    verdict: Verdict | None
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,11 @@ class Run:
 
     @property
     def complete(self) -> bool:
-        """Whether every result is complete and everything was delivered."""
+        """Whether every result is complete, or would be if a period were over, and everything was
+        delivered."""
+        if_any = None if self.findings else Verdict.COMPLETE
         return self.push.complete and all(
-            measure.verdict is Verdict.COMPLETE for measure in self.measures
+            (measure.verdict or if_any) is Verdict.COMPLETE for measure in self.measures
         )
 
 
@@ -101,7 +104,7 @@ def run(config: SiteConfig) -> Run:
         pushed = push(config, outbox, keys)
     return Run(
         patients=store.facts.patients,
-        findings=sorted({finding for _, each in judged for finding in each.findings}),
+        findings=sorted({*store.facts.findings, *(one for _, of in judged for one in of.findings)}),
         unmapped=len(weighed.survey.unmapped),
         measures=[_measure_run(package, judged) for package in setup.packages],
         made=made,
@@ -161,7 +164,9 @@ def _weigh(
     counts = counts_of(setup.packages, setup.policy, zone, as_of)
     results = count_again(mapped, setup.packages, counts, setup.mapping.hash, config.data_dir)
     judge = Judge(store.facts, mapped.survey, zone, config.verdict)
-    judged = [(exact, judge.on(exact.package, exact.period, exact.failed)) for exact in results]
+    judged = [
+        (each, judge.on(each.package, each.period, each.failed, each.counted)) for each in results
+    ]
     told = [Result(exact.package, exact.table, each.completeness) for exact, each in judged]
     outcomes = protect(told, _origin(config, setup.policy, keys, setup.mapping), history)
     return _Weighed(mapped.survey, judged, outcomes)
@@ -231,5 +236,5 @@ def _measure_run(package: MeasurePackage, judged: Sequence[tuple[Exact, Judged]]
     mine = [(exact, each) for exact, each in judged if exact.package is package]
     failed = sum(exact.failed for exact, _ in mine)
     order = list(Verdict)
-    verdicts = [each.completeness.verdict for _, each in mine] or [Verdict.COMPLETE]
-    return MeasureRun(package.title, len(mine), failed, max(verdicts, key=order.index))
+    worst = max((each.completeness.verdict for _, each in mine), key=order.index, default=None)
+    return MeasureRun(package.title, len(mine), failed, worst)

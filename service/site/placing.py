@@ -7,15 +7,19 @@ is reading keeps the old parts open to the end, whatever is removed meanwhile.
 import os
 import shutil
 from collections.abc import Mapping, Sequence, Set
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
+from service.site.expectation import FILE as EXPECTED
 from service.site.expectation import Expected
 from service.site.quarantine import FILE as QUARANTINE
 from service.site.staging import private
-from service.site.store import FILE, FOLDER, Facts, Index, require_index
+from service.site.staleness import silence
+from service.site.store import FILE, FOLDER, Facts, Index, open_store, require_index
+from service.site.turnover import sample_of
 from service.site.verdict import BRINGS_LESS, Fault, Finding
 
 T = TypeVar("T")
@@ -80,33 +84,57 @@ def _move(files: Sequence[Path], data_dir: Path) -> tuple[int, list[str]]:
 
 
 def place_index(index: Index, data_dir: Path) -> None:
-    """Replace ``store.json``. Raises OSError; then the last one stays."""
-    new = data_dir / f"{FILE}.part"
-    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(msgspec.json.encode(index) + b"\n")
-    _put(new, data_dir / FILE)
+    """Replace ``store.json``, and before it what stands beside it of what is expected.
+
+    Raises OSError; then the last one stays.
+    """
+    place_expected(index.facts.expected, data_dir)
+    _replace(data_dir / FILE, msgspec.json.encode(index))
     _sync(data_dir)
 
 
-def accept_store(data_dir: Path) -> list[Finding]:
+def place_expected(expected: Expected, data_dir: Path) -> None:
+    """Replace the file beside the store. Raises OSError; then the last one stays."""
+    _replace(data_dir / EXPECTED, msgspec.json.encode(expected))
+
+
+def _replace(place: Path, text: bytes) -> None:
+    new = place.with_name(f"{place.name}.part")
+    with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(text + b"\n")
+    _put(new, place)
+
+
+def accept_store(data_dir: Path, zone: tzinfo = UTC) -> list[Finding]:
     """Take what the last pull brought for all that there should be.
 
-    Types that did not come whole for another reason are left out: what shrank of them is given.
+    So is the silence of types that have no newer records (see `staleness`), by the site's zone.
+    Types that did not come whole for another reason are left out: what shrank of them, or is
+    silent, is given.
     Raises StoreError when there is no store.
     """
     index = require_index(data_dir)
     facts = index.facts
     doubted = {each.type for each in facts.findings if each.fault in BRINGS_LESS} - {""}
-    shrunk = [each for each in facts.findings if each.fault is Fault.SHRUNK]
+    shrunk = [each for each in facts.findings if each.fault in (Fault.SHRUNK, Fault.OTHERS)]
     left = [each for each in shrunk if each.type in doubted]
+    today = datetime.fromisoformat(facts.transaction_time).astimezone(zone).date()
+    silent = [(each, told) for each, of in facts.days.items() if (told := silence(of, today))]
+    expected = facts.expected
+    unasked = {*expected.resources, *expected.months} - facts.elements.keys()
     accepted = Expected(
         facts.patients,
-        _but(doubted, facts.expected.resources, facts.resources),
-        _but(doubted, facts.expected.months, facts.months),
-        _but(doubted, facts.expected.most, {}),
+        _but(doubted | unasked, expected.resources, facts.resources),
+        _but(doubted | unasked, expected.months, facts.months),
+        _but(doubted | unasked, expected.most, {}),
+        _but(doubted | unasked, expected.silent, {each: str(day) for each, (day, _) in silent}),
     )
+    left += [
+        Finding(Fault.STALE, each, days, each) for each, (_, days) in silent if each in doubted
+    ]
     kept = [each for each in facts.findings if each not in shrunk or each in left]
-    facts = msgspec.structs.replace(facts, findings=kept, expected=accepted)
+    members = sample_of(id for id, _ in open_store(data_dir).fingerprints())
+    facts = msgspec.structs.replace(facts, findings=kept, expected=accepted, members=members)
     place_index(msgspec.structs.replace(index, facts=facts), data_dir)
     return left
 

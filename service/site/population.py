@@ -17,13 +17,15 @@ MOST_IDS = 2**20  # ids that are looked at to divide
 
 
 Replacement = tuple[str, str, str]  # the patient who says so, who is replaced, and by whom
+LINK_TYPES = frozenset({"replaced-by", "replaces", "refer", "seealso"})
 
 
 @dataclass(frozen=True)
 class Population:
     """``bounds`` are the ids at which a new division of the patients begins, in order; ``aliases``
     the ids of patients that another one has replaced, with the other's; ``links`` what the patients
-    say of that. ``lost`` counts those who are there and were replaced, nobody knows by whom."""
+    say of that. ``lost`` counts those who are there and were replaced, nobody knows by whom, or who
+    replace nobody knows whom."""
 
     bounds: tuple[str, ...]
     aliases: Mapping[str, str]
@@ -52,10 +54,11 @@ def read_population(files: Sequence[AcquiredFile], base_url: str, divisions: int
         if len(ids) < MOST_IDS:
             ids.append(patient.id)
         links += _replacements(patient, base_url)
-    wanted = {id for _, old, new in links for id in (old, new)}
+    wanted = {id for _, old, new in links for id in (old, new) if id}
     there = {patient.id for patient in _all(files) if patient.id in wanted} if wanted else set()
     known = aliases(links, there)
     lost = {old for _, old, _ in links if old in there and old not in known}
+    lost |= {says for says, old, _ in links if not old}
     links = sorted(set(links))
     return Population(_bounds(ids, divisions), known, tuple(links), len(lost))
 
@@ -68,21 +71,24 @@ def patient_ids(files: Iterable[AcquiredFile]) -> set[str]:
 def linked(files: Iterable[AcquiredFile], base_url: str) -> Iterator[tuple[str, list[Replacement]]]:
     """The pull's Patients, each with what it says of who replaces whom."""
     for patient in _all(files):
-        yield patient.id, [link for link in _replacements(patient, base_url) if link[2]]
+        yield patient.id, [link for link in _replacements(patient, base_url) if all(link)]
 
 
 def _replacements(patient: _Patient, base_url: str) -> Iterator[Replacement]:
-    """Who replaces whom (http://hl7.org/fhir/R4/valueset-link-type.html); replaced by "" where it
-    cannot be told by whom."""
+    """Who replaces whom (http://hl7.org/fhir/R4/valueset-link-type.html); "" where that cannot be
+    told, as where a link is of no known type. Who is replaced on another server is none of ours."""
     for link in _links(patient):
         held = link.get("other")
         text = held.get("reference") if isinstance(held, dict) else None
         other = parse_reference(text, base_url) if isinstance(text, str) else None
         id = other[1] if other is not None and other[0] == "Patient" else ""
-        if link.get("type") == "replaced-by":
+        kind = str(link.get("type"))
+        if kind == "replaced-by":
             yield patient.id, patient.id, id
-        elif link.get("type") == "replaces" and id:
+        elif kind == "replaces" and (id or not text):
             yield patient.id, id, patient.id
+        elif kind not in LINK_TYPES:
+            yield patient.id, "", patient.id
 
 
 def _links(patient: _Patient) -> list[dict[str, Any]]:
@@ -98,6 +104,8 @@ def aliases(links: Iterable[Replacement], there: Set[str]) -> dict[str, str]:
     """Who stands for whom in the end, of those ``there``; what one says of oneself comes first."""
     replaced: dict[str, str] = {}
     for says, old, new in sorted(links, key=lambda link: (link[0] != link[1], link)):
+        if not old:
+            continue
         if says == old:
             replaced[old] = new
         else:

@@ -45,6 +45,7 @@ LASTING = frozenset(
         Fault.MISPLACED,
         Fault.NO_BIRTH_DATE,
         Fault.NOT_UNDERSTOOD,
+        Fault.MOSTLY_LOST,
         Fault.UNDECIDED,
         Fault.SLICED,
         Fault.UNRESOLVED_REFERENCE,
@@ -80,9 +81,9 @@ def refresh(config: SiteConfig, plan: AcquisitionPlan) -> Store:
 
 
 def _is_whole(data_dir: Path) -> bool:
-    """Whether all files of the store are there."""
+    """Whether all files of the store are there and can be read."""
     try:
-        open_store(data_dir)
+        open_store(data_dir).fingerprints()
     except StoreError as error:
         notice(f"{error.what}: everything is pulled")
         return False

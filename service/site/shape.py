@@ -4,7 +4,7 @@ Only the elements that the plan names are decoded at all; they are kept as the E
 for byte, so a decimal keeps its digits.
 """
 
-from collections.abc import Iterator, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -38,6 +38,15 @@ ALWAYS = frozenset(
 )
 # Who does not know what they say must not go on (http://hl7.org/fhir/R4/extensibility.html).
 MODIFIERS = frozenset({"implicitRules", "modifierExtension"})
+# What earlier versions of FHIR say it with that something was not done: a server that calls itself
+# R4 may send them still (http://hl7.org/fhir/STU3/procedure.html, http://hl7.org/fhir/DSTU2/).
+EARLIER: Mapping[str, frozenset[str]] = {
+    "Communication": frozenset({"notDone"}),
+    "Immunization": frozenset({"notGiven", "wasNotGiven"}),
+    "MedicationAdministration": frozenset({"notGiven", "wasNotGiven"}),
+    "MedicationStatement": frozenset({"taken", "wasNotTaken"}),
+    "Procedure": frozenset({"notDone", "notPerformed"}),
+}
 NEVER = frozenset({"text", "id", "meta", "contained"})  # narrative; the others are kept apart
 # When something was, by the first of these that a resource has: what was done before what was
 # written down about it.
@@ -90,7 +99,8 @@ class Shape:
     properties that say when, the most telling first. ``born``: a birth date is needed. ``codes``:
     of which property only some codes can be understood. ``demanded``: the properties of which a
     resource must have one, for each element that it must have. ``modifiers``: the properties that
-    change what the resource means, and that nobody here knows how.
+    change what the resource means, and that nobody here knows how. ``planned``: its status tells
+    whether it is a plan.
     """
 
     type: str
@@ -102,6 +112,7 @@ class Shape:
     codes: tuple[tuple[str, frozenset[str]], ...]
     demanded: tuple[tuple[str, ...], ...]
     modifiers: tuple[str, ...]
+    planned: bool
 
 
 def shape_of(type_name: str, elements: frozenset[str]) -> Shape:
@@ -118,7 +129,8 @@ def shape_of(type_name: str, elements: frozenset[str]) -> Shape:
         )
     path = tuple(link.split(".")) if link else ()
     kept = elements | ALWAYS | set(path[:1])
-    names = frozenset(_json_names(type_name, kept))
+    earlier = EARLIER.get(type_name, frozenset())
+    names = frozenset(_json_names(type_name, kept)) | earlier
     fields: dict[str, tuple[Any, Any]] = {
         "resourceType": (str, ""),
         "id": (str, ""),
@@ -142,8 +154,9 @@ def shape_of(type_name: str, elements: frozenset[str]) -> Shape:
     properties = (tuple(_json_names(type_name, {element})) for element in sorted(demands.elements))
     elsewhere = {*path[:1], *demands.codes}  # looked at apart
     demanded = tuple(of for of in properties if names.issuperset(of) and elsewhere.isdisjoint(of))
-    born, modifiers = "birthDate" in names, tuple(sorted(names & MODIFIERS))
-    return Shape(type_name, decoder, path, plain, dates, born, codes, demanded, modifiers)
+    born, modifiers = "birthDate" in names, tuple(sorted(names & (MODIFIERS | earlier)))
+    planned = "status" in demands.codes
+    return Shape(type_name, decoder, path, plain, dates, born, codes, demanded, modifiers, planned)
 
 
 def _json_names(type_name: str, elements: Set[str]) -> Iterator[str]:

@@ -98,7 +98,7 @@ class Tables:
         """Keep a record, and what it refers to, for the next `write`."""
         owner = row.patient or ""
         division = bisect_right(self._bounds, owner) if owner else SHARED
-        keys = f"{part}\t{line}\t{row.type}\t{row.id}\t{owner}\t{row.updated}\t{row.month}\t"
+        keys = f"{part}\t{line}\t{row.type}\t{row.id}\t{owner}\t{row.updated}\t{row.day}\t"
         self._records[division].append(keys.encode() + row.json)
         if row.references:
             waiting = self._references[division]
@@ -141,7 +141,8 @@ def stage(part: Range, intake: Intake, tables: Tables, folder: Path) -> Staged:
         reads = intake.read_lines(block, part.type)
         for number, read in enumerate(reads):
             if isinstance(read, Row):
-                tables.add(part.number, line + number, read)
+                for row in (read, *read.parts):
+                    tables.add(part.number, line + number, row)
                 if read.doubt:
                     aside.append((number, read.doubt, True))
                 if read.type != part.type:

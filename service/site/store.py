@@ -3,8 +3,8 @@
 The files are never changed. New ones are built beside them and take their place when ``store.json``
 is replaced, which names them and says what is known of the pull (see `building` and `placing`):
 whoever reads finds the old store or the new one, whole. Columns: patient, fingerprint (of all that
-the store holds of the patient), type, id, month (in which it was), shared (it is nobody's own) and
-json. All files are readable by their owner only.
+the store holds of the patient), type, id, day (or month, when it was), shared (it is nobody's own)
+and json. All files are readable by their owner only.
 """
 
 import heapq
@@ -31,7 +31,7 @@ from service.site.verdict import Finding, judge
 
 FILE = "store.json"
 FOLDER = "store"
-FORMAT = 4  # of the store; another number is not read
+FORMAT = 5  # of the store; another number is not read
 ROWS = 2048  # read at a time
 FEW = 2000  # patients, to be looked for one by one
 TRIES = 10  # to open the files of one store while others take its place
@@ -50,11 +50,13 @@ class Facts(msgspec.Struct, frozen=True):
     """What is known of the pull that the store was built from.
 
     ``lines`` counts what the EHR sent, ``arrived`` the same by the type of the files; ``resources``
-    is what is stored, by type, and ``months`` by type and month; ``elements`` is the plan's.
+    is what is stored, by type, ``months`` the same by type and month, and ``days`` by type and day,
+    as far back as `staleness` looks; ``elements`` is the plan's.
     ``expected`` is what there should be, after what earlier pulls brought. ``aliases`` are patients
     whom others replace, by what ``links`` say of that. ``absent`` are patients who did not come and
     whose records did, and were set aside. ``reconciled`` is the transaction time of the last pull
     of everything; ``source`` changes with what is pulled from where.
+    ``members`` is a sample of who should be there (see `turnover`).
     ``transaction_time`` is the EHR's clock when it looked.
     """
 
@@ -67,12 +69,14 @@ class Facts(msgspec.Struct, frozen=True):
     findings: list[Finding]
     arrived: dict[str, int] = {}
     months: dict[str, dict[str, int]] = {}
+    days: dict[str, dict[str, int]] = {}
     expected: Expected = Expected()
     aliases: dict[str, str] = {}
     links: list[Replacement] = []
     absent: list[str] = []
     reconciled: str = ""
     source: str = ""
+    members: list[int] = []
 
     @property
     def brought(self) -> Expected:

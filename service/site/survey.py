@@ -2,14 +2,15 @@
 
 A concept is understood when one of its codings is of a system that the measure's own codes are of,
 and none of those codes misspelt, or has a row in the site's mapping. All others are counted
-wherever a measure reads codes, and listed for the site's people to review. Where a measure takes
-records by their code alone, other codes of a record matter only once it is taken.
+wherever a measure reads codes, and listed for the site's people to review; so are units that do not
+convert to any of the measure's. Where a measure takes records by their code alone, other codes of a
+record matter only once it is taken.
 """
 
 import csv
 import os
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,13 +18,17 @@ import msgspec
 
 from service.cql.record import PatientRecord
 from service.site.concepts import Json, codings, concepts, key_of
-from service.site.mapping import CodeMapping
+from service.site.mapping import CodeMapping, single_codings
 from service.site.needs import Lookup, Needs
+from service.site.plan import ALL_ELEMENTS
+from service.site.quantities import converts, measured
 from service.site.shape import date_names
+from service.site.undated import may_be_in, needs_time, undated
 from service.site.verdict import Fault, Finding
 
 UNMAPPED_FILE = "unmapped-codes.csv"
 UNREVIEWED_FILE = "unreviewed-codes.csv"
+UNDATED = "undated "  # in the place of a month, before what is known of it
 SOME = 10  # records in a month: after as many, a month of none is no chance
 
 
@@ -48,7 +53,8 @@ class SeenCode(NamedTuple):
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What was seen in some records: codes, and how many records each lookup found in a month.
+    """What was seen in some records: codes, and how many records each lookup found in a month, or
+    with `UNDATED` in none.
 
     Lookups stand by their number in the survey.
     """
@@ -65,6 +71,7 @@ class Survey:
         self._needs = needs
         self._lookups = list(dict.fromkeys(lookup for one in needs for lookup in one.lookups))
         self._paths = _paths(needs)
+        self._units = any(one.units for one in needs)
         self._decisions: dict[tuple[str, str, tuple[tuple[str, str], ...]], _Decision] = {}
         self._codes: Counter[tuple[LocalCode, tuple[str, ...]]] = Counter()
         self._months: defaultdict[int, Counter[str]] = defaultdict(Counter)
@@ -109,6 +116,17 @@ class Survey:
             for path, count in sorted(by_path.items())
         ]
 
+    def undated(self, needs: Needs, first: str, last: str) -> list[Finding]:
+        """What a measure looks for, reads the time of, and that does not say when it was, and may
+        have been in some months (YYYY-MM)."""
+        return [
+            Finding(Fault.UNDATED, str(lookup), count, lookup.type)
+            for number, lookup in enumerate(self._lookups)
+            if lookup in needs.lookups
+            and needs_time(needs.elements.get(lookup.type, frozenset()), lookup.type)
+            and (count := _undated_in(self._months[number], first, last))
+        ]
+
     def gaps(self, needs: Needs, months: Iterable[str]) -> list[Finding]:
         """What a measure looks for that is in none of some months (YYYY-MM), and was before."""
         found: dict[Lookup, Mapping[str, int]] = {
@@ -143,13 +161,20 @@ class Survey:
         met = [
             (path, self._decision(type_name, path, concept), concept)
             for path in self._paths[type_name]
-            for concept in concepts(resource, type_name, path)
+            for concept in _concepts(resource, type_name, path)
         ]
+        if self._units:
+            met += [
+                (path, self._unit_decision(type_name, path, concept), concept)
+                for path, concept in measured(resource, type_name)
+            ]
         found = {lookup for _, decision, _ in met for lookup in decision.lookups}
         found.update(self._lookups.index(one) for one in self._whole(type_name))
-        month = _month(resource, type_name)
+        when = [_month(resource, type_name)]
+        if (known := undated(resource, type_name)) is not None:
+            when.append(UNDATED + known)
         for lookup in found:
-            months[lookup, month] += 1
+            months.update((lookup, month) for month in when if month)
         for path, decision, concept in met:
             measures = tuple(
                 needs.measure
@@ -179,10 +204,33 @@ class Survey:
             decision = self._decisions[type_name, path, keys] = self._decide(type_name, path, keys)
         return decision
 
+    def _unit_decision(self, type_name: str, path: str, concept: Json) -> "_Decision":
+        """Who cannot compare a quantity of this unit, or of that which it is mapped to."""
+        key = key_of(concept["coding"][0])
+        decision = self._decisions.get((type_name, path, (key,)))
+        if decision is None:
+            element = path.partition(".")[0]
+            unit = self._mapping.unit(key)
+            strange = (
+                one
+                for one in self._needs
+                if one.units
+                and not one.elements.get(type_name, frozenset()).isdisjoint({element, ALL_ELEMENTS})
+                and not converts(unit, one.units)
+            )
+            settled = self._mapping.lists(*key) and not self._mapping.targets(*key)
+            decision = _Decision(() if settled else tuple(strange), unreviewed=False, lookups=())
+            self._decisions[type_name, path, (key,)] = decision
+        return decision
+
     def _decide(self, type_name: str, path: str, keys: Sequence[tuple[str, str]]) -> "_Decision":
         reading = [one for one in self._needs if path in one.coded.get(type_name, ())]
         strange = [one for one in reading if not any(one.understands(*key) for key in keys)]
         known = any(self._mapping.knows(*key) for key in keys)
+        if path in single_codings(type_name) and any(
+            len(self._mapping.targets(*key)) > 1 for key in keys
+        ):
+            known = False  # there is no room for two
         listed = any(self._mapping.lists(*key) for key in keys)
         meant = {*keys, *(target for key in keys for target in self._mapping.targets(*key))}
         return _Decision(
@@ -216,14 +264,29 @@ def _paths(needs: Iterable[Needs]) -> dict[str, list[str]]:
     return {type_name: sorted(of) for type_name, of in sorted(paths.items())}
 
 
+def _undated_in(counts: Mapping[str, int], first: str, last: str) -> int:
+    """How many records of no day may have been in some months."""
+    return sum(
+        count
+        for key, count in counts.items()
+        if key.startswith(UNDATED) and may_be_in(key.removeprefix(UNDATED), first, last)
+    )
+
+
 def _lost(months: Mapping[str, int], month: str) -> int:
     """How many records the last month with any had, when this one has none and that had `SOME`."""
     year_ago = f"{int(month[:4]) - 1:04}{month[4:]}"
-    before = [each for each in months if year_ago <= each < month]
+    before = [each for each in months if year_ago <= each < month]  # UNDATED is after all
     if months.get(month) or not before:
         return 0
     count = months[max(before)]
     return count if count >= SOME else 0
+
+
+def _concepts(resource: Json, type_name: str, path: str) -> Iterator[Json]:
+    """The concepts at a path; where what a record is has none, an empty one."""
+    found = list(concepts(resource, type_name, path))
+    yield from found or ([{}] if path == "code" else [])
 
 
 def _month(resource: Json, type_name: str) -> str:

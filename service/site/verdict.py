@@ -4,9 +4,11 @@ Faults are told apart more finely here than on the wire: how many records and wh
 the site, `Completeness` and its reasons travel (see `service.measure.completeness`).
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from math import sqrt
 
 from service.measure.completeness import COMPLETE, Completeness, Reason, Verdict
 
@@ -28,6 +30,7 @@ class Fault(StrEnum):
     UNKNOWN_SUCCESSOR = "unknown-successor"
     NO_BIRTH_DATE = "no-birth-date"
     NOT_UNDERSTOOD = "not-understood"
+    MOSTLY_LOST = "mostly-lost"
     MISPLACED = "misplaced"
     UNDECIDED = "undecided"
     NO_PATIENTS = "no-patients"
@@ -39,11 +42,15 @@ class Fault(StrEnum):
     SLICED = "sliced"
     UNRESOLVED_REFERENCE = "unresolved-reference"
     UNMAPPED_CODE = "unmapped-code"
+    UNDATED = "undated"
+    STALE = "stale"
     EMPTY_MONTH = "empty-month"
     SHRUNK = "shrunk"
+    OTHERS = "others"
     UNRECONCILED = "unreconciled"
     WINDOW_OPEN = "window-open"
     EVALUATION_ERROR = "evaluation-error"
+    MOSTLY_UNDEFINED = "mostly-undefined"
 
 
 REASONS: Mapping[Fault, Reason] = {
@@ -58,6 +65,7 @@ REASONS: Mapping[Fault, Reason] = {
     Fault.UNKNOWN_SUCCESSOR: Reason.UNRESOLVED_REFERENCE,
     Fault.NO_BIRTH_DATE: Reason.UNREADABLE_RECORD,
     Fault.NOT_UNDERSTOOD: Reason.UNREADABLE_RECORD,
+    Fault.MOSTLY_LOST: Reason.UNREADABLE_RECORD,
     Fault.MISPLACED: Reason.UNREADABLE_RECORD,
     Fault.UNDECIDED: Reason.UNREADABLE_RECORD,
     Fault.NO_PATIENTS: Reason.MISSING_DATA,
@@ -69,11 +77,15 @@ REASONS: Mapping[Fault, Reason] = {
     Fault.SLICED: Reason.MISSING_DATA,
     Fault.UNRESOLVED_REFERENCE: Reason.UNRESOLVED_REFERENCE,
     Fault.UNMAPPED_CODE: Reason.UNMAPPED_CODE,
+    Fault.UNDATED: Reason.UNREADABLE_RECORD,
+    Fault.STALE: Reason.MISSING_DATA,
     Fault.EMPTY_MONTH: Reason.MISSING_DATA,
     Fault.SHRUNK: Reason.MISSING_DATA,
+    Fault.OTHERS: Reason.MISSING_DATA,
     Fault.UNRECONCILED: Reason.UNRECONCILED,
     Fault.WINDOW_OPEN: Reason.WINDOW_OPEN,
     Fault.EVALUATION_ERROR: Reason.EVALUATION_ERROR,
+    Fault.MOSTLY_UNDEFINED: Reason.EVALUATION_ERROR,
 }
 SENTENCES: Mapping[Fault, str] = {
     Fault.TYPE_REFUSED: "the EHR does not let this client read {where}",
@@ -84,9 +96,10 @@ SENTENCES: Mapping[Fault, str] = {
     Fault.UNREADABLE: "{where}: {count} lines are no FHIR resource",
     Fault.UNKNOWN_TYPE: "{where}: {count} resources are of a type that FHIR R4 does not have",
     Fault.UNKNOWN_PATIENT: "{where}: {count} resources are of a patient who did not arrive",
-    Fault.UNKNOWN_SUCCESSOR: "{count} patients were put together with others who are not there",
+    Fault.UNKNOWN_SUCCESSOR: "{count} patients were put together with others not there or named",
     Fault.NO_BIRTH_DATE: "{where}: {count} patients have no birth date",
     Fault.NOT_UNDERSTOOD: "{where}: {count} records may mean something else than is read of them",
+    Fault.MOSTLY_LOST: "{where}: {count} records are of no use, more than half of them",
     Fault.MISPLACED: "{where}: {count} resources are of another type than the file's",
     Fault.UNDECIDED: "{where}: {count} ids stand for several records, and none is told to be later",
     Fault.NO_PATIENTS: "not one patient arrived",
@@ -98,13 +111,19 @@ SENTENCES: Mapping[Fault, str] = {
     Fault.SLICED: "{where} was searched in parts, which may not be all of it",
     Fault.UNRESOLVED_REFERENCE: "{count} referenced resources of type {where} could not be found",
     Fault.UNMAPPED_CODE: "{count} codes in {where} are known to no mapping",
+    Fault.UNDATED: "{where}: {count} records of what is over do not say when it was",
+    Fault.STALE: "{where}: none of the last {count} days; if that is right, `weir site accept`",
     Fault.EMPTY_MONTH: "no {where}, where the last month that had any had {count}",
     Fault.SHRUNK: "{where}: {count} fewer than there were; if that is right, `weir site accept`",
+    Fault.OTHERS: "{where}: others in the place of {count} %; if that is right, `weir site accept`",
     Fault.UNRECONCILED: "{where} cannot show before the next full pull",
     Fault.WINDOW_OPEN: "records of {where} may still come",
     Fault.EVALUATION_ERROR: "{count} patients have no defined result",
+    Fault.MOSTLY_UNDEFINED: "more patients have no defined result than are counted, in {where}",
 }
-FATAL = frozenset({Fault.TYPE_REFUSED, Fault.NO_PATIENTS})
+FATAL = frozenset(
+    {Fault.TYPE_REFUSED, Fault.NO_PATIENTS, Fault.MOSTLY_LOST, Fault.MOSTLY_UNDEFINED}
+)
 # Records that are not kept, or that no measure may understand: they count for nothing.
 LOSES_RECORDS = frozenset(
     {Fault.UNREADABLE, Fault.UNKNOWN_TYPE, Fault.UNKNOWN_PATIENT, Fault.NOT_UNDERSTOOD}
@@ -152,13 +171,29 @@ def concerning(findings: Iterable[Finding], types: Collection[str]) -> list[Find
     return [finding for finding in findings if not finding.type or finding.type in types]
 
 
+def mostly_lost(findings: Collection[Finding], arrived: Mapping[str, int]) -> Iterator[Finding]:
+    """Types of which more than half, and more than one by chance, is of no use: as little is known
+    of them as if they were refused, however few they are among all records.
+
+    Records of patients who did not arrive may be none of the site's, and are not among these.
+    Of a pull of everything: after changes, the same record may have been lost more than once.
+    """
+    lost: Counter[str] = Counter()
+    for finding in findings:
+        if finding.fault in LOSES_RECORDS - {Fault.UNKNOWN_PATIENT} and finding.type:
+            lost[finding.type] += finding.count
+    for name, count in sorted(lost.items()):
+        if count > arrived.get(name, 0) / 2 and count > sqrt(arrived.get(name, 0)):
+            yield Finding(Fault.MOSTLY_LOST, name, count, name)
+
+
 def judge(
     findings: Collection[Finding], records: int, tolerated: float = TOLERATED_SHARE
 ) -> Completeness:
     """The verdict on ``records`` lines of a pull: complete only if nothing at all was found.
 
-    Not computable when a type was refused, nobody arrived, or more than the tolerated share of the
-    records were lost; provisional otherwise.
+    Not computable when a type was refused or mostly lost, nobody arrived, most results are not
+    defined, or more than the tolerated share of the records were lost; provisional otherwise.
     """
     if not findings:
         return COMPLETE

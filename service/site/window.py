@@ -19,6 +19,7 @@ from service.site.division import load_records, workbench
 from service.site.plan import AcquisitionPlan
 from service.site.population import Replacement, patient_ids, read_population
 from service.site.staging import ranges
+from service.site.staleness import recent
 from service.site.store import Facts, open_store
 from service.site.workers import Bench, Stage, undivided
 
@@ -68,7 +69,7 @@ def patients_with_news(
         return None
     with building_folder(data_dir) as folder, workbench(folder) as work:
         attach_store(work, store)
-        setting = undivided(folder, seen.base_url, plan, aliases)
+        setting = undivided(folder, seen.base_url, plan, aliases, recent(seen.transaction_time))
         with closing(Bench(setting, 0)) as bench:
             for part in ranges(seen.files):
                 bench.do(Stage(part))
@@ -89,13 +90,13 @@ def _differing(
             SELECT patient, type, id, hash(json) AS text FROM record
             WHERE patient IS NOT NULL AND type IN (SELECT unnest($types::VARCHAR[]))
         ), stored AS (
-            SELECT patient, type, id, month, hash(json) AS text FROM old
+            SELECT patient, type, id, day, hash(json) AS text FROM old
             WHERE NOT shared AND type IN (SELECT unnest($types::VARCHAR[]))
         ), news AS (
             SELECT patient FROM there ANTI JOIN stored USING (patient, type, id, text)
             UNION
             SELECT patient FROM stored ANTI JOIN there USING (patient, type, id)
-            WHERE month >= $month OR NOT (type IN (SELECT unnest($dated::VARCHAR[])))
+            WHERE day >= $month OR NOT (type IN (SELECT unnest($dated::VARCHAR[])))
         )
         SELECT patient FROM news WHERE patient IN (SELECT unnest($came::VARCHAR[]))
         """,

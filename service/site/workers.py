@@ -34,14 +34,15 @@ class Setting(msgspec.Struct, frozen=True):
     elements: dict[str, list[str]]
     bounds: list[str]
     aliases: dict[str, str]
+    recent: str  # the first day that is counted
 
 
 def undivided(
-    folder: Path, base_url: str, plan: AcquisitionPlan, aliases: Mapping[str, str]
+    folder: Path, base_url: str, plan: AcquisitionPlan, aliases: Mapping[str, str], recent: str
 ) -> Setting:
     """The setting of a build in which all patients are one division."""
     elements = {name: sorted(of) for name, of in plan.elements.items()}
-    return Setting(str(folder), base_url, elements, bounds=[], aliases=dict(aliases))
+    return Setting(str(folder), base_url, elements, [], dict(aliases), recent)
 
 
 class Stage(msgspec.Struct, frozen=True, tag=True):
@@ -91,6 +92,7 @@ class Bench:
         plan = AcquisitionPlan({name: frozenset(of) for name, of in setting.elements.items()})
         self._intake = Intake(plan, setting.base_url, setting.aliases)
         self._tables = Tables(self._folder, process, setting.bounds)
+        self._recent = setting.recent
         self._threads = threads
 
     def do(self, job: Job) -> Staged | Divided | Found:
@@ -101,7 +103,7 @@ class Bench:
         with workbench(self._folder, "512MB", self._threads) as work:
             if isinstance(job, Seek):
                 return Found(versions(work, self._folder, job.number, job.keys))
-            return divide(work, self._folder, job.number, job.leave_out)
+            return divide(work, self._folder, job.number, self._recent, job.leave_out)
 
     def close(self) -> None:
         """Close the files that are written."""

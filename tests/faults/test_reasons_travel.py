@@ -95,9 +95,9 @@ def ehr(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ehr]:
         yield Ehr(proxy, site.path / "ehr-key.pem")
 
 
-def configured(folder: Path, ehr: Ehr, way: str) -> SiteFolder:
+def configured(folder: Path, ehr: Ehr, way: str, month: date = MONTH) -> SiteFolder:
     """North, with the drinking, eating and mobilising measure alone and a gateway beside it."""
-    site = make_site(folder, NORTH, (MONTH, MONTH), ehr.proxy.port, "https://network.example")
+    site = make_site(folder, NORTH, (month, month), ehr.proxy.port, "https://network.example")
     shutil.copy(ehr.key_file, site.path / "ehr-key.pem")
     _sign(site)
     head, _, fhir = site.config.read_text().partition("[fhir]")
@@ -224,7 +224,7 @@ FAULTS: dict[str, tuple[str, Callable[[], Fault], Completeness]] = {
         said(NOT_COMPUTABLE, Reason.TYPE_REFUSED),
     ),
 }
-OFTEN = ("a type is refused by scope", "the manifest has errors")
+OFTEN = ("a type is refused by scope",)
 
 
 def test_without_a_fault_the_number_is_final(ehr: Ehr, tmp_path: Path) -> None:
@@ -252,6 +252,19 @@ def test_a_fault_of_the_ehr_is_told_at_the_network_with_its_reason(
         assert reason.value.replace("-", " ") in _shown(arrived)
     assert arrived.sentences
     assert all(escape(each) in arrived.site_page for each in arrived.sentences)
+
+
+@pytest.mark.full
+def test_of_a_month_that_is_not_over_nothing_is_said_and_a_fault_of_the_pull_is(
+    ehr: Ehr, tmp_path: Path
+) -> None:
+    config = load_config(configured(tmp_path, ehr, "export", date(2099, 2, 1)).config)
+    whole = run(config)
+    [measure] = whole.measures
+    assert (measure.periods, measure.verdict, whole.complete) == (0, None, True)
+    with ehr.proxy.fault(alter_json("GET .*bulk-status", with_error)):
+        broken = run(config)
+    assert broken.findings and not broken.complete
 
 
 def _numerators(arrived: Arrived) -> list[object]:

@@ -45,6 +45,11 @@ def is_calendar(unit: str) -> bool:
     return unit in _CALENDAR
 
 
+def is_of_time(unit: str) -> bool:
+    """Whether `unit` measures time, as a calendar duration does, or UCUM's a and mo."""
+    return is_calendar(unit) or finer(unit, "s") is not None or finer(unit, "month") is not None
+
+
 def canonical(unit: str) -> str:
     """`unit` as UCUM; "year" and "month", which UCUM has not, stay words; no unit is '1'."""
     return _CALENDAR.get(unit, unit) or DEFAULT

@@ -19,6 +19,7 @@ from service.site.store import Store
 from service.site.verdict import Fault
 from tests.ehr import PATIENTS, PLAN, QUICK, SmallEhr, profiled, with_fhir
 from tests.faults.proxy import Answer, alter, alter_json, answer
+from tests.sampling import sampled
 
 STRANGER = "pat-zyzzyva-9"  # in the hospital, not in the group
 PATIENT_TYPES = {"Encounter", "MedicationRequest", "Observation", "Patient"}
@@ -157,6 +158,7 @@ def in_parts(method: str, path: str, given: Answer) -> Answer:
     return Answer(200, given.headers, json.dumps(part).encode())
 
 
+@pytest.mark.full
 def test_a_manifest_in_parts_is_read_to_its_end(
     ehr: SmallEhr, tmp_path: Path, truth: list[Any]
 ) -> None:
@@ -296,7 +298,7 @@ def without_counts(manifest: dict[str, Any]) -> dict[str, Any]:
     return {**manifest, "output": output}
 
 
-@pytest.mark.parametrize("name", HIDDEN)
+@pytest.mark.parametrize("name", sampled(HIDDEN, 3))
 def test_what_an_export_leaves_out_unseen_a_search_finds(
     ehr: SmallEhr, tmp_path: Path, name: str
 ) -> None:
@@ -307,6 +309,7 @@ def test_what_an_export_leaves_out_unseen_a_search_finds(
     assert store.completeness().verdict is Verdict.PROVISIONAL
 
 
+@pytest.mark.full
 def test_an_export_that_agrees_with_a_search_is_complete(
     ehr: SmallEhr, tmp_path: Path, truth: list[Any]
 ) -> None:
@@ -316,6 +319,7 @@ def test_an_export_that_agrees_with_a_search_is_complete(
 
 
 @pytest.mark.parametrize(("when", "excused"), [("in a minute", True), ("in years", False)])
+@pytest.mark.full
 def test_what_changed_after_the_export_is_not_missing_from_it(
     ehr: SmallEhr, tmp_path: Path, when: str, excused: bool
 ) -> None:

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from service.errors import StoreError
 from service.site.acquisition import Acquisition
+from service.site.expectation import read_expected
 from service.site.forgetting import forget_all, forget_old, forget_patient
 from service.site.layering import lay_over
 from service.site.placing import place_index
@@ -99,6 +100,8 @@ def test_of_the_others_everything_remains(site: Path) -> None:
     assert list(after.patients()) == [one for one in before.patients() if one.id != GONE]
     assert after.facts.patients == before.facts.patients - 1
     assert after.facts.expected.patients == after.facts.patients
+    assert len(after.facts.members) == after.facts.patients
+    assert after.facts.expected.most == after.facts.months == after.facts.expected.months
     assert "other" in (site / "quarantine.ndjson").read_text()
 
 
@@ -135,7 +138,10 @@ def test_everything_can_be_forgotten(site: Path) -> None:
     (site / "keys").mkdir()
     (site / "site.db").write_text("what was released")
     forget_all(site)
-    assert sorted(path.name for path in site.iterdir()) == ["keys", "site.db"]
+    left = sorted(path.name for path in site.iterdir())
+    assert left == ["expected.json", "keys", "site.db"]
+    few = read_expected(site)
+    assert few.patients == 22 and not {*few.resources.values(), 0} - {0, 22}, "only what is many"
 
 
 def test_what_no_pull_renews_is_forgotten_in_time(site: Path) -> None:

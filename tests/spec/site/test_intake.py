@@ -130,6 +130,20 @@ def test_an_appointment_is_of_the_patient_among_its_participants() -> None:
     assert read(given, "Appointment").patient == "1"
 
 
+def test_a_record_of_two_patients_is_in_doubt() -> None:
+    """It is stored as the first one's, and the other one lacks it."""
+    seen = [{"actor": {"reference": f"Patient/{id}"}} for id in ("1", "2", "1")]
+    given = {"resourceType": "Appointment", "id": "a", "participant": seen, "status": "booked"}
+    assert (read(given, "Appointment").patient, read(given, "Appointment").doubt) == (
+        "1",
+        Fault.NOT_UNDERSTOOD,
+    )
+    assert read({**given, "participant": seen[::2]}, "Appointment").doubt is None
+    merged = Intake(PLAN, BASE, {"2": "1"})
+    row = merged.read(json.dumps(given).encode(), "Appointment")
+    assert isinstance(row, Row) and row.doubt is None
+
+
 def test_a_location_is_nobodys_and_a_device_only_somebodys_if_it_says_so() -> None:
     assert read({"resourceType": "Location", "id": "l"}, "Location").patient is None
     device = {"resourceType": "Device", "id": "d"}
@@ -414,13 +428,89 @@ def test_a_reference_to_a_version_is_one_to_the_resource() -> None:
     assert row.references == {("Location", "7")} and b"_history" not in row.json
 
 
-def test_what_is_contained_and_referred_to_is_doubted() -> None:
-    """No logic is led to it."""
-    within = [{"resourceType": "Location", "id": "l"}]
-    given = {**ENCOUNTER, "status": "finished", **place("#l"), "contained": within}
-    assert read(given, "Encounter").doubt is Fault.NOT_UNDERSTOOD
+def test_what_is_contained_and_referred_to_becomes_a_resource_of_its_own() -> None:
+    """So that logic, which follows references, is led to it."""
+    ward = {"resourceType": "Location", "id": "w", "status": "active", "name": "not kept"}
+    bed = {"resourceType": "Location", "id": "b", "partOf": {"reference": "#w"}}
+    given = {**ENCOUNTER, "status": "finished", **place("#b"), "contained": [ward, bed]}
+    row = read(given, "Encounter")
+    id = f"Encounter~{given['id']}"
+    assert (row.doubt, row.references) == (None, {("Location", f"{id}~b")})
+    parts = {part.id: json.loads(part.json) for part in row.parts}
+    assert parts.keys() == {f"{id}~w", f"{id}~b"}
+    assert all((part.type, part.patient) == ("Location", None) for part in row.parts)
+    assert parts[f"{id}~w"] == {"resourceType": "Location", "id": f"{id}~w", "status": "active"}
+
+
+@pytest.mark.parametrize("of", [{"display": "x"}, {"reference": "Group/9"}, {"identifier": {}}])
+def test_whose_a_contained_device_is_its_holder_tells(of: dict[str, Any]) -> None:
+    intake = Intake(AcquisitionPlan({**PLAN.elements, "Observation": frozenset({"device"})}), BASE)
+    device = {"resourceType": "Device", "id": "d", "patient": of}
+    given = observation(status="final", device={"reference": "#d"}, contained=[device])
+    told = given | {"meta": {"lastUpdated": "2026-05-01T00:00:00Z"}}
+    [row] = intake.read_lines(json.dumps(told).encode(), "Observation")
+    assert isinstance(row, Row) and row.doubt is None
+    [part] = row.parts
+    assert (part.patient, part.updated) == (None, row.updated)
+
+
+@pytest.mark.parametrize("inner", [{"id": "x"}, None, 5])
+def test_an_odd_thing_in_what_is_contained_costs_that_record_alone(inner: Any) -> None:
+    within = [{"resourceType": "Location", "id": "l", "status": "active", "contained": [inner]}]
+    odd = {**ENCOUNTER, "status": "finished", **place("#l"), "contained": within}
+    lines = [odd, {**ENCOUNTER, "status": "finished", "id": "fine"}]
+    text = b"\n".join(json.dumps(each).encode() for each in lines)
+    first, second = INTAKE.read_lines(text, "Encounter")
+    assert first is Fault.UNREADABLE or (isinstance(first, Row) and first.doubt)
+    assert isinstance(second, Row)
+
+
+@pytest.mark.parametrize("id", ['e"1', "r\\1", "é"])
+def test_what_has_an_id_that_is_none_of_fhirs_is_not_lifted_out(id: str) -> None:
+    within = [{"resourceType": "Location", "id": "l", "status": "active"}]
+    given = {**ENCOUNTER, "id": id, "status": "finished", **place("#l"), "contained": within}
+    [row] = INTAKE.read_lines(json.dumps(given).encode(), "Encounter")
+    assert isinstance(row, Row) and row.doubt is Fault.NOT_UNDERSTOOD
+
+
+def test_what_is_contained_and_no_measure_needs_may_be_referred_to() -> None:
+    intake = Intake(
+        AcquisitionPlan({**PLAN.elements, "Observation": frozenset({"performer", "device"})}), BASE
+    )
+    within = [{"resourceType": "Practitioner", "id": "p"}, {"resourceType": "Device", "id": "d"}]
+    refers = {"performer": [{"reference": "#p"}], "device": {"reference": "#d"}}
+    given = observation(status="final", code={"text": "x"}, contained=within, **refers)
+    row = intake.read(json.dumps(given).encode(), "Observation")
+    assert isinstance(row, Row) and row.doubt is None
+    drug = {"resourceType": "Medication", "id": "m"}
+    chosen = {"medicationReference": {"identifier": {"value": "x"}, "reference": "#m"}}
+    assert doubt("MedicationRequest", contained=[drug], **chosen) is Fault.NOT_UNDERSTOOD
+
+
+def test_what_is_contained_and_cannot_be_lifted_out_is_doubted() -> None:
+    """No logic is led to it; and a contained Observation is none of the patient's."""
+    given = {**ENCOUNTER, "status": "finished", **place("#l")}
+    for within in (
+        [{"resourceType": "Location", "id": "other"}],
+        [{"resourceType": "Location", "id": "l", "implicitRules": "urn:rules"}],
+        [{"resourceType": "Location", "id": "l", "name": "x"}, {**observation(), "id": "l"}],
+        [{**observation(), "id": "l"}],
+    ):
+        row = read({**given, "contained": within}, "Encounter")
+        assert row.doubt is Fault.NOT_UNDERSTOOD, within
     drug = {"medicationReference": {"reference": "#m"}}
     assert doubt("MedicationRequest", **drug) is Fault.NOT_UNDERSTOOD
+
+
+@pytest.mark.parametrize("element", ["notDone", "notPerformed"])
+def test_what_earlier_versions_of_fhir_say_is_not_passed_over(element: str) -> None:
+    """Completed, and not done: as a server writes that calls itself R4."""
+    plan = AcquisitionPlan({"Patient": frozenset(), "Procedure": frozenset({"performed"})})
+    told = {"resourceType": "Procedure", "id": "p", "status": "completed"}
+    given = {**told, "subject": {"reference": "Patient/1"}}
+    for more, doubted in (({}, None), ({element: True}, Fault.NOT_UNDERSTOOD)):
+        row = Intake(plan, BASE).read(json.dumps({**given, **more}).encode(), "Procedure")
+        assert isinstance(row, Row) and row.doubt is doubted
 
 
 def test_null_is_as_good_as_nothing() -> None:

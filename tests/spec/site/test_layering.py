@@ -20,8 +20,10 @@ from tests.spec.site.test_store import (
     built,
     observation,
     patient,
+    place,
     pulled,
     replaced_by,
+    stay,
 )
 
 SINCE = "2026-06-01T00:00:00+00:00"
@@ -75,6 +77,24 @@ def test_records_that_come_again_do_not_make_what_is_lost_less(tmp_path: Path) -
         after = changed(tmp_path, many)
         assert after is not None
         assert after.completeness().verdict is Verdict.NOT_COMPUTABLE
+
+
+def test_a_type_that_was_mostly_lost_stays_so_until_a_full_pull(tmp_path: Path) -> None:
+    lost = [observation(f"x{n}", "a") | {"status": "Final"} for n in range(4)]
+    store = built(tmp_path, [patient("a")], [*lost, observation("o1", "a")])
+    assert store.completeness().verdict is Verdict.NOT_COMPUTABLE
+    after = changed(tmp_path, [stay("e", "a", "bed")], [place("bed")])
+    assert after is not None
+    assert Fault.MOSTLY_LOST in {finding.fault for finding in after.facts.findings}
+
+
+def test_what_comes_again_every_night_is_not_lost_anew(tmp_path: Path) -> None:
+    built(tmp_path, [patient("a")], [observation(f"o{n}", "a") for n in range(20)])
+    odd = [observation(f"o{n}", "a") | {"status": "Final"} for n in range(4)]
+    for _ in range(4):
+        after = changed(tmp_path, odd)
+    assert after is not None
+    assert Fault.MOSTLY_LOST not in {finding.fault for finding in after.facts.findings}
 
 
 def test_what_is_to_be_expected_a_full_pull_tells(tmp_path: Path) -> None:
@@ -133,3 +153,31 @@ def test_and_one_who_takes_over_such_records(tmp_path: Path) -> None:
     link = {"other": {"reference": "Patient/old"}, "type": "replaces"}
     assert changed(tmp_path, [patient("a") | {"link": [link]}]) is None
     assert changed(tmp_path, [patient("old") | {"link": [replaced_by("a")]}]) is None
+
+
+def test_what_a_record_contains_is_there_and_stays_when_its_patient_changes(tmp_path: Path) -> None:
+    """A stay at a ward that is no record of its own at the EHR."""
+
+    def at_home(id: str, of: str) -> dict[str, Any]:
+        ward = {"resourceType": "Location", "id": "here", "status": "active"}
+        return stay(id, of, "x") | {
+            "contained": [ward],
+            "location": [{"location": {"reference": "#here"}}],
+        }
+
+    def wards(store: Store | None) -> dict[str, list[str]]:
+        assert store is not None and not {
+            each.fault for each in store.facts.findings if each.fault is not Fault.UNRECONCILED
+        }
+        return {
+            one.id: [each["id"] for each in one.resources.get("Location", ())]
+            for one in store.patients()
+        }
+
+    before = built(tmp_path, [patient("a"), patient("b")], [at_home("e", "a"), at_home("f", "b")])
+    assert wards(before) == {"a": ["Encounter~e~here"], "b": ["Encounter~f~here"]}
+    after = changed(tmp_path, [observation("o1", "a")], [at_home("g", "b")])
+    assert wards(after) == {
+        "a": ["Encounter~e~here"],
+        "b": ["Encounter~f~here", "Encounter~g~here"],
+    }

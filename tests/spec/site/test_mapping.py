@@ -213,3 +213,33 @@ def test_a_table_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
 def test_a_byte_order_mark_from_a_spreadsheet_does_no_harm(tmp_path: Path) -> None:
     (tmp_path / "codes.csv").write_bytes(b"\xef\xbb\xbf" + f"{HEADER}\r\n{row()}\r\n".encode())
     assert len(load_mapping(tmp_path).rows) == 1
+
+
+# Units
+
+
+def test_a_local_word_for_a_unit_becomes_ucums(tmp_path: Path) -> None:
+    rows = f",mmHg,,http://unitsofmeasure.org,mm[Hg],,equivalent,{REVIEWED}\n"
+    pressure = {"value": 140, "unit": "mmHg"}
+    given = {
+        "resourceType": "Observation",
+        "component": [{"valueQuantity": pressure}, {"valueQuantity": {"value": 1, "unit": "kg"}}],
+    }
+    told = mapping(tmp_path, rows).apply(PatientRecord("1", {"Observation": [given]}))
+    first, second = told.resources["Observation"][0]["component"]
+    assert first["valueQuantity"] == {
+        "value": 140,
+        "system": "http://unitsofmeasure.org",
+        "code": "mm[Hg]",
+        "unit": "mm[Hg]",
+        "extension": [{"url": LOCAL_CODING, "valueCoding": {"system": "", "code": "mmHg"}}],
+    }
+    assert second == given["component"][1]
+
+
+@pytest.mark.parametrize("code", ["(no unit)", "(a number in words)"])
+def test_what_has_no_unit_can_be_given_none(tmp_path: Path, code: str) -> None:
+    """It would be that of every score and every weight of the site."""
+    with pytest.raises(ConfigError, match="not-relevant"):
+        mapping(tmp_path, f",{code},,http://unitsofmeasure.org,kg,,equivalent,{REVIEWED}\n")
+    assert mapping(tmp_path, f",{code},,,,,not-relevant,{REVIEWED}\n").lists("", code)

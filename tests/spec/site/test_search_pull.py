@@ -42,12 +42,12 @@ def content(store: Store) -> str:
     "how",
     [
         {},
-        {"method": '"post"'},
+        pytest.param({"method": '"post"'}, marks=pytest.mark.full),
         pytest.param({"include": "true"}, marks=pytest.mark.full),
         pytest.param({"patients_at_once": "1"}, marks=pytest.mark.full),
-        {"patients_at_once": "50", "page_size": "500"},
+        pytest.param({"patients_at_once": "50", "page_size": "500"}, marks=pytest.mark.full),
         pytest.param({"page_size": "1"}, marks=pytest.mark.full),
-        {"totals": "false", "page_size": "5"},
+        pytest.param({"totals": "false", "page_size": "5"}, marks=pytest.mark.full),
         {"totals": "false", "page_size": "6"},  # which the last page of observations fills
     ],
     ids=str,
@@ -145,6 +145,7 @@ def test_some_patients_are_searched_whole(ehr: SmallEhr, tmp_path: Path) -> None
     assert (lines["Patient"], lines["Observation"], lines["Medication"]) == (1, 2, 1)
 
 
+@pytest.mark.full
 def test_included_records_are_not_read_again(ehr: SmallEhr, tmp_path: Path) -> None:
     with ehr.proxy.fault():
         pulled(searching(ehr.config(tmp_path), include="true"))
@@ -178,7 +179,11 @@ DEAF = r"POST /fhir/\w+/_search"
 
 @pytest.mark.parametrize(
     ("permitted", "status"),
-    [("the site", 405), *(("the profile", status) for status in (400, 404, 415, 501))],
+    [
+        ("the site", 405),
+        ("the profile", 404),
+        *(pytest.param("the profile", one, marks=pytest.mark.full) for one in (400, 415, 501)),
+    ],
 )
 def test_a_server_that_knows_no_post_is_asked_by_get_where_that_is_permitted(
     ehr: SmallEhr, tmp_path: Path, permitted: str, status: int, capfd: pytest.CaptureFixture[str]
@@ -205,6 +210,7 @@ def test_where_it_is_not_permitted_nothing_is_computed_and_it_is_said(
     assert "only `fhir.get_searches` would let GET be used" in capfd.readouterr().err
 
 
+@pytest.mark.full
 def test_patients_whom_nobody_asked_for_are_left_out(ehr: SmallEhr, tmp_path: Path) -> None:
     """As those come whom a server sends that does not read the form of a search by POST."""
     stranger = {"resourceType": "Patient", "id": "pat-zyzzyva-9", "birthDate": "1957-03-29"}

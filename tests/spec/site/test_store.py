@@ -11,6 +11,7 @@ from service.errors import StoreError
 from service.measure.completeness import COMPLETE, Reason, Verdict
 from service.site.acquisition import AcquiredFile, Acquisition
 from service.site.building import build_store
+from service.site.expectation import FILE as EXPECTED
 from service.site.plan import AcquisitionPlan
 from service.site.quarantine import FILE as QUARANTINE
 from service.site.staging import USUAL, Sizes
@@ -173,7 +174,9 @@ SAME, EARLIER = "2026-02-01T00:00:00Z", "2026-01-01T00:00:00Z"
     ],
     ids=["of no time", "of one time", "one of no time", "of two patients"],
 )
-@pytest.mark.parametrize("sizes", [USUAL, TINY], ids=["one division", "many"])
+@pytest.mark.parametrize(
+    "sizes", [USUAL, pytest.param(TINY, marks=pytest.mark.full)], ids=["one division", "many"]
+)
 def test_of_versions_that_nothing_tells_apart_one_stays_and_that_is_said(
     tmp_path: Path, versions: list[dict[str, Any]], sizes: Sizes
 ) -> None:
@@ -221,7 +224,12 @@ def test_it_says_whether_it_holds_what_a_measure_needs(tmp_path: Path) -> None:
 def test_a_record_that_cannot_be_used_is_counted_and_kept_aside(tmp_path: Path) -> None:
     store = built(
         tmp_path,
-        [patient("a"), '{"resourceType": "Patient", "id": "b', {"resourceType": "Wish", "id": "w"}],
+        [
+            patient("a"),
+            '{"resourceType": "Patient", "id": "b',
+            {"resourceType": "Wish", "id": "w"},
+            patient("c"),
+        ],
         [observation("o", "a"), observation("x", "ghost")],
     )
     assert faults(store) == {
@@ -232,7 +240,7 @@ def test_a_record_that_cannot_be_used_is_counted_and_kept_aside(tmp_path: Path) 
     aside = {(e["file"], e["line"], e["fault"]): e["record"] for e in quarantine(tmp_path)}
     assert aside["0001-Patient.ndjson", 2, "unreadable"] == '{"resourceType": "Patient", "id": "b'
     assert "ghost" in aside["0002-Observation.ndjson", 2, "unknown-patient"]
-    assert [record.id for record in store.patients()] == ["a"]
+    assert [record.id for record in store.patients()] == ["a", "c"]
     assert store.completeness().reasons == {Reason.UNREADABLE_RECORD, Reason.MISSING_DATA}
 
 
@@ -270,7 +278,7 @@ def test_a_record_without_a_status_is_kept_listed_and_too_many_of_them_are_no_da
 def test_references_that_lead_nowhere_are_counted_by_type(tmp_path: Path) -> None:
     store = built(
         tmp_path,
-        [patient("a") | {"link": [{"other": {"reference": "Patient/merged"}}]}],
+        [patient("a") | {"link": [{"other": {"reference": "Patient/merged"}, "type": "refer"}]}],
         [stay("e", "a", "bed"), stay("f", "a", "bed"), stay("g", "a", "attic")],
         [place("bed", "ward")],
     )
@@ -307,11 +315,11 @@ def test_what_the_pull_found_is_part_of_the_verdict(tmp_path: Path) -> None:
 def test_it_holds_no_more_than_the_plan_names_and_only_its_owner_reads_it(tmp_path: Path) -> None:
     store = built(tmp_path, [patient("a"), "broken"])
     assert "name" not in next(iter(store.patients())).resources["Patient"][0]
-    for path in (tmp_path / FILE, tmp_path / QUARANTINE, *parts(tmp_path)):
+    for path in (tmp_path / FILE, tmp_path / EXPECTED, tmp_path / QUARANTINE, *parts(tmp_path)):
         assert path.stat().st_mode & 0o777 == 0o600
     assert (tmp_path / FOLDER).stat().st_mode & 0o777 == 0o700
     there = sorted(path.name for path in tmp_path.iterdir())
-    assert there == ["pull", QUARANTINE, FOLDER, FILE]
+    assert there == [EXPECTED, "pull", QUARANTINE, FOLDER, FILE]
 
 
 def test_a_new_store_takes_the_place_of_the_old_at_one_stroke(tmp_path: Path) -> None:
@@ -368,7 +376,7 @@ def test_a_part_that_is_gone_is_told(tmp_path: Path) -> None:
 
 def test_a_store_of_another_version_is_not_read_but_built_anew(tmp_path: Path) -> None:
     path = built(tmp_path, [patient("a")]).path
-    path.write_bytes(path.read_bytes().replace(b'"format":4', b'"format":9'))
+    path.write_bytes(path.read_bytes().replace(b'"format":5', b'"format":9'))
     with pytest.raises(StoreError, match="another version"):
         open_store(tmp_path)
     assert [record.id for record in built(tmp_path, [patient("b")]).patients()] == ["b"]

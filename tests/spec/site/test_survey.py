@@ -11,6 +11,7 @@ from service.measure.completeness import Reason
 from service.measure.package import load_package
 from service.site.mapping import NO_MAPPING
 from service.site.needs import Lookup, Needs, needs_of
+from service.site.quantities import UCUM
 from service.site.survey import LocalCode, Survey
 from service.site.verdict import REASONS
 from tests.releases import MEASURES
@@ -63,6 +64,23 @@ def test_codes_that_nobody_looked_at_are_counted_with_their_display(tmp_path: Pa
     [finding] = seen.findings(STAYS)
     assert (finding.where, finding.count, finding.type) == ("Encounter.type", 3, "Encounter")
     assert REASONS[finding.fault] is Reason.UNMAPPED_CODE
+
+
+def test_a_record_without_any_code_is_none_that_a_measure_understands(tmp_path: Path) -> None:
+    """FHIR lets a Procedure have none: it may be any."""
+    done = Lookup("Procedure", "code", frozenset({("urn:measure", "cut")}))
+    needs = Needs(
+        "urn:m",
+        {"Procedure": frozenset({"code"})},
+        {"Procedure": frozenset({"code", "category"})},
+        frozenset({"urn:measure"}),
+        (done,),
+    )
+    for told, strange in (({}, 1), ({"code": concept("cut", system="urn:measure")}, 0)):
+        seen = Survey(mapping(tmp_path), [needs])
+        procedure = {"resourceType": "Procedure", "id": "p", "status": "completed", **told}
+        seen.add(seen.of(PatientRecord("1", {"Procedure": [procedure]})))
+        assert [finding.count for finding in seen.findings(needs)] == [strange] * strange
 
 
 @pytest.mark.parametrize(
@@ -214,3 +232,179 @@ def test_a_site_without_a_mapping_can_be_surveyed() -> None:
     seen = Survey(NO_MAPPING, [STAYS])
     seen.add(seen.of(record(type=[concept("1", system=SNOMED)])))
     assert not seen.unmapped
+
+
+# Records that do not say when
+
+
+def dated(folder: Path, type_name: str = "Observation", **elements: Any) -> list[str]:
+    """What is said of a record of a type, for a measure that reads its time."""
+    told = {"resourceType": type_name, "id": "x", **elements}
+    reads = frozenset({"status", "period", "performed", "effective"})
+    needs = Needs("urn:m", {type_name: reads}, {}, frozenset(), (Lookup(type_name),))
+    seen = Survey(mapping(folder), [needs])
+    seen.add(seen.of(PatientRecord("1", {type_name: [told]})))
+    return [str(finding) for finding in seen.undated(needs, "2025-01", "2026-02")]
+
+
+NEVER = ["{}: 1 records of what is over do not say when it was"]
+
+
+@pytest.mark.parametrize(
+    ("type_name", "status", "when"),
+    [
+        ("Encounter", "finished", {}),
+        ("Encounter", "finished", {"period": {"start": "2026-01-31T10:00:00Z"}}),
+        ("Encounter", "finished", {"period": {"end": "2026-01-31T10:00:00Z"}}),
+        ("Encounter", "finished", {"period": {"start": "2026-01", "end": "2026-01-31"}}),
+        ("Procedure", "completed", {}),
+        ("Procedure", "completed", {"performedString": "one day in spring"}),
+        ("Procedure", "completed", {"performedDateTime": "2026"}),
+        ("Procedure", "completed", {"_performedDateTime": {"extension": []}}),
+        ("Observation", "final", {"effectiveDateTime": None}),
+        ("Observation", "final", {"effectiveDateTime": "2025"}),
+        ("Encounter", "finished", {"period": {"start": "2024-05-01T10:00:00Z"}}),
+        ("Encounter", "finished", {"period": {"end": "2026-03-05T10:00:00Z"}}),
+        ("Encounter", "finished", {"period": {"start": "2024", "end": "2026-04"}}),
+    ],
+)
+def test_what_is_over_and_does_not_say_when_is_counted_in_no_month(
+    tmp_path: Path, type_name: str, status: str, when: dict[str, Any]
+) -> None:
+    """So a number without it is not complete."""
+    said = [each.format(type_name) for each in NEVER]
+    assert dated(tmp_path, type_name, status=status, **when) == said
+
+
+@pytest.mark.parametrize(
+    ("type_name", "status", "when"),
+    [
+        ("Encounter", "finished", {"period": {"start": "2026-01-31", "end": "2026-02-01"}}),
+        ("Encounter", "in-progress", {"period": {"start": "2026-01-31"}}),
+        ("Encounter", "planned", {}),
+        ("Procedure", "completed", {"performedDateTime": "2026-01-31"}),
+        ("Procedure", "not-done", {}),
+        ("Observation", "final", {"effectiveTiming": {"event": ["2026-01-31"]}}),
+        ("Observation", "cancelled", {}),
+        ("Condition", "active", {}),
+    ],
+)
+def test_what_goes_on_is_planned_or_has_a_day_is_as_it_should_be(
+    tmp_path: Path, type_name: str, status: str, when: dict[str, Any]
+) -> None:
+    assert dated(tmp_path, type_name, status=status, **when) == []
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        {"performedDateTime": "2010"},
+        {"performedDateTime": "2010-05"},
+        {"performedPeriod": {"start": "2010-05-03"}},
+        {"performedPeriod": {"end": "2027-05-03"}},
+    ],
+)
+def test_what_was_surely_long_ago_does_not_matter_now(tmp_path: Path, when: dict[str, Any]) -> None:
+    """As a patient's history, told by the year."""
+    assert dated(tmp_path, "Procedure", status="completed", **when) == []
+
+
+def test_a_measure_that_does_not_ask_when_does_not_mind(tmp_path: Path) -> None:
+    lying = {"resourceType": "Encounter", "id": "x", "status": "finished"}
+    seen = survey(tmp_path, PatientRecord("1", {"Encounter": [lying]}))
+    assert seen.undated(STAYS, "2026-01", "2026-01") == []
+
+
+def test_a_class_with_two_meanings_has_none(tmp_path: Path) -> None:
+    """Encounter.class has room for one code: with two rows of the mapping neither could stand."""
+    both = {"system": "urn:local", "code": "LUN"}
+    [finding] = survey(tmp_path, record(**{"class": both})).findings(STAYS)
+    assert (finding.where, finding.count) == ("Encounter.class", 1)
+    assert survey(tmp_path, record(type=[{"coding": [both]}])).findings(STAYS) == []
+
+
+# Units
+
+
+PRESSURE = Needs(
+    measure="urn:pressure",
+    elements={"Observation": frozenset({"code", "value", "component"})},
+    coded={"Observation": frozenset({"code"})},
+    systems=frozenset({"urn:measure"}),
+    lookups=(Lookup("Observation", "code", frozenset({("urn:measure", "bp")})),),
+    units=frozenset({"mm[Hg]"}),
+)
+UNITS = f"""\
+,mmHg,,{UCUM},mm[Hg],,equivalent,Dr Mapper,2026-03-01
+,torr,,{UCUM},kg,,equivalent,Dr Mapper,2026-03-01
+,level,,,,,not-relevant,Dr Mapper,2026-03-01
+,twice,,{UCUM},mm[Hg],,narrower,Dr Mapper,2026-03-01
+,twice,,{UCUM},kPa,,narrower,Dr Mapper,2026-03-01
+,misled,,https://unitsofmeasure.org,mm[Hg],,equivalent,Dr Mapper,2026-03-01
+,*,,,,,not-relevant,Dr Mapper,2026-03-01
+"""
+
+
+def measured(folder: Path, what: str = "bp", **quantity: Any) -> list[tuple[str, int]]:
+    """Where a measure that compares with mm[Hg] does not understand the unit of a pressure."""
+    told = {
+        "valueQuantity": quantity,
+        "component": [{"valueQuantity": quantity}, {"valueString": "x"}],
+    }
+    seen = Survey(mapping(folder, UNITS), [PRESSURE, DRINKS])
+    seen.add(seen.of(observation(concept(what, system="urn:measure"), **told)))
+    assert seen.findings(DRINKS) == []
+    return [(finding.where, finding.count) for finding in seen.findings(PRESSURE)]
+
+
+STRANGE = [("Observation.component.value.unit", 1), ("Observation.value.unit", 1)]
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        {},
+        {"unit": ""},
+        {"unit": "mm Hg"},
+        {"unit": "mmHg", "code": "MMHG", "system": UCUM},
+        {"unit": "kg", "code": "kg", "system": UCUM},
+        {"unit": "torr"},  # whose row has a unit that does not convert either
+        {"unit": "twice"},  # whose rows contradict each other
+        {"unit": "misled"},  # whose row has no unit of UCUM
+    ],
+)
+def test_a_quantity_that_cannot_be_compared_is_not_understood(
+    tmp_path: Path, unit: dict[str, str]
+) -> None:
+    """It would count for nothing: without a unit, too, for CQL takes it for a plain number."""
+    assert measured(tmp_path, value=140, **unit) == STRANGE
+
+
+@pytest.mark.parametrize(
+    "unit", [{"unit": "mmHg"}, {"unit": "kPa"}, {"unit": "x", "code": "cm[H2O]"}]
+)
+def test_a_unit_that_is_mapped_or_converts_is_understood(
+    tmp_path: Path, unit: dict[str, str]
+) -> None:
+    assert measured(tmp_path, value=140, **unit) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "strange"), [("140", 1), (" >= 140 mmHg", 1), ("-3", 1), ("refused", 0), ("", 0)]
+)
+def test_a_number_in_words_cannot_be_compared_either(
+    tmp_path: Path, words: str, strange: int
+) -> None:
+    seen = Survey(mapping(tmp_path, UNITS), [PRESSURE])
+    seen.add(seen.of(observation(concept("bp", system="urn:measure"), valueString=words)))
+    assert len(seen.findings(PRESSURE)) == strange
+    assert words not in {code.code for code in seen.unmapped}, "what it says is in no list"
+
+
+def test_what_is_not_compared_needs_no_unit(tmp_path: Path) -> None:
+    assert measured(tmp_path, value=140, unit="level") == [], "somebody looked at it"
+    assert measured(tmp_path, "other", value=140) == [], "the measure does not take it"
+    assert measured(tmp_path, unit="mm Hg") == [], "it has no value"
+    odd = Survey(mapping(tmp_path, UNITS), [PRESSURE])
+    odd.add(odd.of(observation(concept("bp", system="urn:measure"), component=5)))
+    assert odd.findings(PRESSURE) == []

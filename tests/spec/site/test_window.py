@@ -4,6 +4,7 @@
 `tests/faults/test_ehr_search_window.py` has a real server.
 """
 
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -148,15 +149,19 @@ def test_who_cannot_be_searched_is_pulled_whole(
     assert not store.facts.findings
 
 
-def test_a_store_that_lost_a_file_is_pulled_anew(
-    ehr: SmallEhr, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("damage", [Path.unlink, lambda part: part.write_bytes(b"PAR1" * 9)])
+def test_a_store_with_a_lost_or_damaged_file_is_pulled_anew(
+    ehr: SmallEhr,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    damage: Callable[[Path], object],
 ) -> None:
     """Changes can be laid over what is there alone."""
     config = with_fhir(ehr.config(tmp_path / "data"), vendor="epic")
     config = config.model_copy(update={"refresh": NIGHTLY})
     truth = list(refresh(config, EHRS).patients())
     for part in (config.data_dir / "store").glob("*"):
-        part.unlink()
+        damage(part)
     store = refresh(config, EHRS)
     assert (list(store.patients()), store.facts.findings) == (truth, [])
     assert "everything is pulled" in capsys.readouterr().err
