@@ -182,8 +182,8 @@ def _shows_pages(demo: Demo) -> None:
 def _is_provisional_without_a_row(site: SiteFolder, demo: Demo) -> None:
     """Codes that nobody has mapped are listed at the site, and its numbers are no final ones.
 
-    One code fewer changes a few patients: the numbers stand, and are doubted. Without the commonest,
-    many change.
+    One code fewer changes a few patients: the numbers stand, and are doubted. Without the
+    commonest, many change.
     """
     mapping = Path(shutil.copytree(ROOT / "mappings" / "north", site.path / "mapping"))
     config = site.config.read_text()
