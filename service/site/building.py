@@ -36,12 +36,12 @@ from service.site.expectation import (
     renewed,
     shortfalls,
 )
-from service.site.intake import OF_ANY_TYPE
 from service.site.placing import place_store
 from service.site.plan import AcquisitionPlan
 from service.site.population import Population, patient_ids, read_population
 from service.site.quarantine import FILE as QUARANTINE
 from service.site.quarantine import Entry
+from service.site.record_text import OF_ANY_TYPE
 from service.site.staging import SHARED, USUAL, Range, Sizes, Staged, private, ranges
 from service.site.staleness import recent
 from service.site.store import FORMAT, Facts, Store, last_index, open_store

@@ -16,6 +16,8 @@ from msgspec import Raw
 from service.fhir.compartment import SHARED
 
 BETWEEN = "~"  # stands in no FHIR id
+_WITHIN = re.compile(rb'"reference"\s*:\s*"#([^"]*)')
+_CHOSEN_WITHIN = re.compile(rb'[a-z]Reference"\s*:\s*\{(?:[^{}]|\{[^{}]*\})*?"reference"\s*:\s*"#')
 
 
 class _Holder(msgspec.Struct):
@@ -67,6 +69,12 @@ def lift(
         if (key := msgspec.json.decode(held, type=_Held).id.encode()) in names
     ]
     return json, lifted
+
+
+def refers_within(json: bytes, beside: frozenset[bytes] = frozenset()) -> bool:
+    """Whether something that it contains is referred to, but for ids that are known to be of no
+    matter. What a value or a medication is (`medicationReference`) always matters."""
+    return not beside.issuperset(_WITHIN.findall(json)) or _CHOSEN_WITHIN.search(json) is not None
 
 
 def _contained(json: bytes) -> list[Raw]:

@@ -14,8 +14,8 @@ from typing import Any
 import duckdb
 import msgspec
 
-from service.site.intake import LONGEST
 from service.site.quarantine import Entry, quoted
+from service.site.record_text import LONGEST
 from service.site.staging import SHARED, private
 from service.site.verdict import Fault
 

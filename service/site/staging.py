@@ -16,8 +16,9 @@ from typing import IO
 import msgspec
 
 from service.site.acquisition import AcquiredFile
-from service.site.intake import Intake, Row
+from service.site.intake import Intake
 from service.site.quarantine import Entry, quoted
+from service.site.row import Row
 from service.site.verdict import Fault
 
 BLOCK = 2**18  # bytes that are decoded at once

@@ -7,8 +7,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.site.intake import Intake, Row, Unasked
+from service.site.intake import Intake
 from service.site.plan import AcquisitionPlan
+from service.site.row import Row, Unasked
 from service.site.verdict import Fault
 
 INTAKE = Intake(

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from service.errors import ConfigError
-from service.site.intake import Intake, Row, Unasked
+from service.site.intake import Intake
 from service.site.plan import AcquisitionPlan, merge
+from service.site.row import Row, Unasked
 from service.site.verdict import Fault
 
 BASE = "https://ehr.example/fhir"
