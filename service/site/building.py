@@ -11,6 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ from service.site.staging import SHARED, USUAL, Range, Sizes, Staged, private, r
 from service.site.staleness import recent
 from service.site.store import FORMAT, Facts, Store, last_index, open_store
 from service.site.turnover import replaced, sample_of
-from service.site.vanished import LookUp, with_what_vanished
+from service.site.vanished import LookUp, what_vanished
 from service.site.verdict import Fault, Finding, mostly_lost
 from service.site.workers import TODO, Divide, Found, Seek, Setting, Stage, Workers, why, workers
 
@@ -73,11 +74,13 @@ def build_store(
         facts, parts = _build(acquisition, plan, folder, sizes)
         last = _last(data_dir) if look_up else None
         if last and look_up:
-            more = with_what_vanished(acquisition, plan, last, parts, folder, look_up)
-            if more:
+            left_out, found = what_vanished(plan, last, parts, folder, look_up)
+            if left_out:
+                more = replace(acquisition, files=(*acquisition.files, *left_out))
                 folder = folder / "again"
                 folder.mkdir(mode=0o700)
                 facts, parts = _build(more, plan, folder, sizes)
+            facts = msgspec.structs.replace(facts, findings=sorted([*facts.findings, *found]))
         facts = msgspec.structs.replace(facts, source=source)
         facts = expecting(facts, last_expected(data_dir))
         ids = patient_ids(acquisition.files) | facts.aliases.keys()

@@ -6,29 +6,23 @@ the EHR tells itself, or a window shows it (docs/decisions/0012).
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 
 import msgspec
 
 from service.errors import ConfigError, EhrError, StoppedError, StoreError, UnavailableError
-from service.fhir.paging import Query
-from service.fhir.patience import Patience
-from service.fhir.searching import chunks, search
-from service.fhir.together import together
 from service.progress import notice
-from service.site.acquire import acquire, connect, kept_if_broken_off, opened
+from service.site.acquire import acquire, kept_if_broken_off
 from service.site.acquisition import Acquisition
 from service.site.asking import EVERYTHING, Extent
 from service.site.building import build_store
-from service.site.changes import Key
 from service.site.config import SiteConfig
 from service.site.layering import is_too_large, lay_over
+from service.site.looking_up import look_up
 from service.site.plan import AcquisitionPlan
 from service.site.store import Facts, Store, last_index, open_store
 from service.site.vendor import VendorProfile, load_vendor
@@ -52,7 +46,6 @@ LASTING = frozenset(
         Fault.UNRECONCILED,
     }
 )
-IDS_AT_ONCE = 20
 # What decides how an EHR is asked, and not what it has.
 MANNERS = {
     "ca_file",
@@ -138,33 +131,13 @@ def _pull(config: SiteConfig, plan: AcquisitionPlan, extent: Extent) -> Store | 
     try:
         if acquisition.since is None:
             source = source_of(config)
-            look_up = partial(_look_up, config, plan)
-            return build_store(acquisition, plan, config.data_dir, source=source, look_up=look_up)
+            looking_up = partial(look_up, config, plan)
+            return build_store(
+                acquisition, plan, config.data_dir, source=source, look_up=looking_up
+            )
         return lay_over(acquisition, plan, config.data_dir)
     finally:
         acquisition.discard()
-
-
-def _look_up(config: SiteConfig, plan: AcquisitionPlan, keys: Sequence[Key]) -> list[bytes]:
-    """Those of some resources that the EHR has, as far as it lets them be searched by id.
-
-    Searched, and not read: their ids are to stand in no address. Raises EhrError.
-    """
-    notice(f"{len(keys)} records are no longer among a patient's, and are looked up")
-    sound = load_vendor(config.fhir.vendor, config.fhir.get_searches).search
-    queries = [
-        Query(name, (("_id", ",".join(ids)), ("_count", str(sound.page_size))))
-        for name, of in groupby(sorted(keys), key=itemgetter(0))
-        for ids in chunks((id for _, id in of), IDS_AT_ONCE)
-    ]
-    with opened(config) as (client, pace):
-        endpoint = connect(config, plan, client, Patience(wait=pace.wait))
-        found = together(
-            lambda query: search(endpoint, query, sound.manner), queries, config.pace.connections
-        )
-    if any(matches.refused for matches in found):
-        notice("The EHR does not let all be searched by id: those are taken for gone")
-    return [line for matches in found for key, line in matches.found.items() if key in keys]
 
 
 def _look(

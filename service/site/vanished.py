@@ -3,18 +3,18 @@
 It is gone at the EHR, or was left out. Nothing else shows which: a few records are too few to be
 missed in counts, and one that moves from a patient who is searched later to one who was searched
 before stands in neither answer. So it is looked up by id, and what is there goes into the store.
+What cannot be looked up is doubted, until a second pull does not bring it either.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from service.fhir.owner import owners
-from service.site.acquisition import AcquiredFile, Acquisition
+from service.site.acquisition import AcquiredFile
 from service.site.changes import Key, attach_store
 from service.site.division import workbench
 from service.site.plan import AcquisitionPlan
@@ -24,7 +24,15 @@ from service.site.verdict import Fault, Finding
 
 MOST = 200  # resources that are looked up; where more have vanished, these stand for them
 
-LookUp = Callable[[Sequence[Key]], Sequence[bytes]]  # gives those that the EHR has
+
+class LookedUp(NamedTuple):
+    """Those of some resources that the EHR has, and those of which it did not tell."""
+
+    found: Sequence[bytes] = ()
+    unsure: Sequence[Key] = ()
+
+
+LookUp = Callable[[Sequence[Key]], LookedUp]
 
 
 class _Head(msgspec.Struct):
@@ -32,36 +40,28 @@ class _Head(msgspec.Struct):
     id: str
 
 
-def with_what_vanished(
-    acquisition: Acquisition,
-    plan: AcquisitionPlan,
-    last: Store,
-    parts: Sequence[Path],
-    folder: Path,
-    look_up: LookUp,
-) -> Acquisition | None:
-    """The pull with what it left out, and with findings that say so; None when it left out nothing.
+def what_vanished(
+    plan: AcquisitionPlan, last: Store, parts: Sequence[Path], folder: Path, look_up: LookUp
+) -> tuple[list[AcquiredFile], list[Finding]]:
+    """What a pull left out, as files in the folder, and what is to be said of it.
 
-    ``parts`` are the files that were built of it; what is found is written into the folder.
+    ``parts`` are the files that were built of the pull.
     """
     with workbench(folder) as work:
         attach_store(work, last)
         new = ", ".join("'" + str(path).replace("'", "''") + "'" for path in parts)
         work.execute(f"CREATE OR REPLACE TEMP VIEW new AS FROM read_parquet([{new}])")
         gone = _vanished(work, plan)
-        found = list(_of_patients(work, look_up(gone))) if gone else []
-    if not found:
-        return None
+        looked_up = look_up(gone) if gone else LookedUp()
+        found = list(_of_patients(work, looked_up.found))
     counts = Counter(kind for kind, _ in found)
     files = [
         _written(folder, name, [line for kind, line in found if kind == name]) for name in counts
     ]
+    unsure = Counter(kind for kind, _ in looked_up.unsure)
     findings = [Finding(Fault.LEFT_OUT, name, count, name) for name, count in counts.items()]
-    return replace(
-        acquisition,
-        files=(*acquisition.files, *files),
-        findings=(*acquisition.findings, *findings),
-    )
+    findings += [Finding(Fault.VANISHED, name, count, name) for name, count in unsure.items()]
+    return files, findings
 
 
 def _vanished(work: Any, plan: AcquisitionPlan) -> list[Key]:

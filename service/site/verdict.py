@@ -36,6 +36,7 @@ class Fault(StrEnum):
     NO_PATIENTS = "no-patients"
     COHORT_INCOMPLETE = "cohort-incomplete"
     LEFT_OUT = "left-out"
+    VANISHED = "vanished"
     NOTHING_CAME = "nothing-came"
     ENDLESS = "endless"
     CUT_OFF = "cut-off"
@@ -71,6 +72,7 @@ REASONS: Mapping[Fault, Reason] = {
     Fault.NO_PATIENTS: Reason.MISSING_DATA,
     Fault.COHORT_INCOMPLETE: Reason.MISSING_DATA,
     Fault.LEFT_OUT: Reason.MISSING_DATA,
+    Fault.VANISHED: Reason.MISSING_DATA,
     Fault.NOTHING_CAME: Reason.MISSING_DATA,
     Fault.ENDLESS: Reason.COUNT_MISMATCH,
     Fault.CUT_OFF: Reason.MISSING_DATA,
@@ -105,6 +107,7 @@ SENTENCES: Mapping[Fault, str] = {
     Fault.NO_PATIENTS: "not one patient arrived",
     Fault.COHORT_INCOMPLETE: "{count} patients of the cohort did not come from {where}",
     Fault.LEFT_OUT: "{where}: {count} records that the EHR has were not in the pull",
+    Fault.VANISHED: "{where}: {count} records are there no more, and could not be looked up",
     Fault.NOTHING_CAME: "no {where} came at all, and the EHR lets nobody search for it",
     Fault.ENDLESS: "{where}: the pages of {count} searches lead in a circle",
     Fault.CUT_OFF: "{where}: {count} searches end with a full page, and there may be more",
@@ -137,6 +140,7 @@ BRINGS_LESS = frozenset(
         Fault.UNFRAMED,
         Fault.OUTCOME_AMONG_RECORDS,
         Fault.LEFT_OUT,
+        Fault.VANISHED,
         Fault.NOTHING_CAME,
         Fault.ENDLESS,
         Fault.CUT_OFF,
