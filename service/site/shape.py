@@ -39,13 +39,16 @@ ALWAYS = frozenset(
 # Who does not know what they say must not go on (http://hl7.org/fhir/R4/extensibility.html).
 MODIFIERS = frozenset({"implicitRules", "modifierExtension"})
 # What earlier versions of FHIR say it with that something was not done: a server that calls itself
-# R4 may send them still (http://hl7.org/fhir/STU3/procedure.html, http://hl7.org/fhir/DSTU2/).
-EARLIER: Mapping[str, frozenset[str]] = {
-    "Communication": frozenset({"notDone"}),
-    "Immunization": frozenset({"notGiven", "wasNotGiven"}),
-    "MedicationAdministration": frozenset({"notGiven", "wasNotGiven"}),
-    "MedicationStatement": frozenset({"taken", "wasNotTaken"}),
-    "Procedure": frozenset({"notDone", "notPerformed"}),
+# R4 may send them still (http://hl7.org/fhir/STU3/procedure.html, http://hl7.org/fhir/DSTU2/); and
+# what they say, as JSON, where it was done.
+_NOT = frozenset({b"", b"null", b"false"})
+_TAKEN = frozenset({b"", b"null", b'"y"'})
+EARLIER: Mapping[str, Mapping[str, frozenset[bytes]]] = {
+    "Communication": {"notDone": _NOT},
+    "Immunization": {"notGiven": _NOT, "wasNotGiven": _NOT},
+    "MedicationAdministration": {"notGiven": _NOT, "wasNotGiven": _NOT},
+    "MedicationStatement": {"taken": _TAKEN, "wasNotTaken": _NOT},
+    "Procedure": {"notDone": _NOT, "notPerformed": _NOT},
 }
 NEVER = frozenset({"text", "id", "meta", "contained"})  # narrative; the others are kept apart
 # When something was, by the first of these that a resource has: what was done before what was
@@ -99,8 +102,9 @@ class Shape:
     properties that say when, the most telling first. ``born``: a birth date is needed. ``codes``:
     of which property only some codes can be understood. ``demanded``: the properties of which a
     resource must have one, for each element that it must have. ``modifiers``: the properties that
-    change what the resource means, and that nobody here knows how. ``planned``: its status tells
-    whether it is a plan.
+    change what the resource means, and that nobody here knows how. ``earlier``: properties of
+    earlier versions of FHIR, with what they may say. ``planned``: its status tells whether it is a
+    plan.
     """
 
     type: str
@@ -112,6 +116,7 @@ class Shape:
     codes: tuple[tuple[str, frozenset[str]], ...]
     demanded: tuple[tuple[str, ...], ...]
     modifiers: tuple[str, ...]
+    earlier: tuple[tuple[str, frozenset[bytes]], ...]
     planned: bool
 
 
@@ -129,8 +134,8 @@ def shape_of(type_name: str, elements: frozenset[str]) -> Shape:
         )
     path = tuple(link.split(".")) if link else ()
     kept = elements | ALWAYS | set(path[:1])
-    earlier = EARLIER.get(type_name, frozenset())
-    names = frozenset(_json_names(type_name, kept)) | earlier
+    earlier = EARLIER.get(type_name, {})
+    names = frozenset(_json_names(type_name, kept)) | earlier.keys()
     fields: dict[str, tuple[Any, Any]] = {
         "resourceType": (str, ""),
         "id": (str, ""),
@@ -154,9 +159,19 @@ def shape_of(type_name: str, elements: frozenset[str]) -> Shape:
     properties = (tuple(_json_names(type_name, {element})) for element in sorted(demands.elements))
     elsewhere = {*path[:1], *demands.codes}  # looked at apart
     demanded = tuple(of for of in properties if names.issuperset(of) and elsewhere.isdisjoint(of))
-    born, modifiers = "birthDate" in names, tuple(sorted(names & (MODIFIERS | earlier)))
-    planned = "status" in demands.codes
-    return Shape(type_name, decoder, path, plain, dates, born, codes, demanded, modifiers, planned)
+    return Shape(
+        type_name,
+        decoder,
+        path,
+        plain,
+        dates,
+        born="birthDate" in names,
+        codes=codes,
+        demanded=demanded,
+        modifiers=tuple(sorted(names & MODIFIERS)),
+        earlier=tuple(sorted(earlier.items())),
+        planned="status" in demands.codes,
+    )
 
 
 def _json_names(type_name: str, elements: Set[str]) -> Iterator[str]:

@@ -32,6 +32,9 @@ def is_whole(record: Any, shape: Shape) -> bool:
         value = getattr(record, name)
         if len(value) >= EMPTY and bytes(value) != b"null":
             return False
+    for name, harmless in shape.earlier:
+        if bytes(getattr(record, name)) not in harmless:
+            return False
     for name, codes in shape.codes:
         if getattr(record, name) not in codes:
             return False

@@ -503,15 +503,26 @@ def test_what_is_contained_and_cannot_be_lifted_out_is_doubted() -> None:
     assert doubt("MedicationRequest", **drug) is Fault.NOT_UNDERSTOOD
 
 
-@pytest.mark.parametrize("element", ["notDone", "notPerformed"])
-def test_what_earlier_versions_of_fhir_say_is_not_passed_over(element: str) -> None:
+@pytest.mark.parametrize(
+    ("type_name", "element", "done", "doubtful"),
+    [
+        ("Procedure", "notDone", [False, None], [True]),
+        ("Procedure", "notPerformed", [False], [True, "yes"]),
+        ("Immunization", "wasNotGiven", [False], [True]),
+        ("MedicationStatement", "taken", ["y"], ["n", "unk", "na"]),
+    ],
+)
+def test_what_earlier_versions_of_fhir_say_is_not_passed_over(
+    type_name: str, element: str, done: list[Any], doubtful: list[Any]
+) -> None:
     """Completed, and not done: as a server writes that calls itself R4."""
-    plan = AcquisitionPlan({"Patient": frozenset(), "Procedure": frozenset({"performed"})})
-    told = {"resourceType": "Procedure", "id": "p", "status": "completed"}
-    given = {**told, "subject": {"reference": "Patient/1"}}
-    for more, doubted in (({}, None), ({element: True}, Fault.NOT_UNDERSTOOD)):
-        row = Intake(plan, BASE).read(json.dumps({**given, **more}).encode(), "Procedure")
-        assert isinstance(row, Row) and row.doubt is doubted
+    plan = AcquisitionPlan({"Patient": frozenset(), type_name: frozenset({"status"})})
+    owner = {"patient" if type_name == "Immunization" else "subject": {"reference": "Patient/1"}}
+    given = {"resourceType": type_name, "id": "p", "status": "completed", **owner}
+    for value in (*done, *doubtful):
+        row = Intake(plan, BASE).read(json.dumps({**given, element: value}).encode(), type_name)
+        doubt = Fault.NOT_UNDERSTOOD if value in doubtful else None
+        assert isinstance(row, Row) and row.doubt is doubt, value
 
 
 def test_null_is_as_good_as_nothing() -> None:
