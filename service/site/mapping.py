@@ -117,11 +117,11 @@ class CodeMapping:
         """The measures' codes that it stands for."""
         return [key_of(coding) for coding in self._targets.get((system, code), ())]
 
-    def unit(self, key: Key) -> str:
-        """The unit of UCUM that one stands for; the same when no row, or more than one, says so."""
+    def unit(self, key: Key) -> str | None:
+        """The unit of UCUM that one stands for; None when no row, or more than one, says so."""
         targets = self._targets.get(key, ())
         told = [each["code"] for each in targets if each["system"] == UCUM]
-        return told[0] if len(targets) == len(told) == 1 else key[1]
+        return told[0] if len(targets) == len(told) == 1 else None
 
     def apply(self, record: PatientRecord) -> PatientRecord:
         """The record with the measures' codings put beside the local ones.
@@ -185,7 +185,7 @@ class CodeMapping:
         """A quantity in the unit of UCUM that its own is another word for."""
         system, code = key = unit_key(quantity)
         unit = self.unit(key)
-        if unit == code:
+        if unit is None:
             return quantity
         local = {"url": LOCAL_CODING, "valueCoding": {"system": system, "code": code}}
         return {**quantity, "system": UCUM, "code": unit, "unit": unit, "extension": [local]}

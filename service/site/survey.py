@@ -21,7 +21,7 @@ from service.site.concepts import Json, codings, concepts, key_of
 from service.site.mapping import CodeMapping, single_codings
 from service.site.needs import Lookup, Needs
 from service.site.plan import ALL_ELEMENTS
-from service.site.quantities import converts, measured
+from service.site.quantities import UCUM, converts, measured
 from service.site.shape import date_names
 from service.site.undated import may_be_in, needs_time, undated
 from service.site.verdict import Fault, Finding
@@ -210,13 +210,15 @@ class Survey:
         decision = self._decisions.get((type_name, path, (key,)))
         if decision is None:
             element = path.partition(".")[0]
-            unit = self._mapping.unit(key)
+            system, unit = key
+            if (mapped := self._mapping.unit(key)) is not None:
+                system, unit = UCUM, mapped
             strange = (
                 one
                 for one in self._needs
                 if one.units
                 and not one.elements.get(type_name, frozenset()).isdisjoint({element, ALL_ELEMENTS})
-                and not converts(unit, one.units)
+                and not (system in ("", UCUM) and converts(unit, one.units))
             )
             settled = self._mapping.lists(*key) and not self._mapping.targets(*key)
             decision = _Decision(() if settled else tuple(strange), unreviewed=False, lookups=())

@@ -237,6 +237,20 @@ def test_a_local_word_for_a_unit_becomes_ucums(tmp_path: Path) -> None:
     assert second == given["component"][1]
 
 
+def test_a_unit_of_a_local_system_becomes_ucums_though_it_is_written_the_same(
+    tmp_path: Path,
+) -> None:
+    ucum = "http://unitsofmeasure.org"
+    rows = f"urn:lab,mg/dL,,{ucum},mg/dL,,equivalent,{REVIEWED}\n"
+    rows += "".join(f"urn:lab,x,,{ucum},{unit},,narrower,{REVIEWED}\n" for unit in ("mg", "g"))
+    of_two = {"value": 1, "system": "urn:lab", "code": "x"}
+    for quantity, system in (({**of_two, "code": "mg/dL"}, ucum), (of_two, "urn:lab")):
+        given = {"resourceType": "Observation", "valueQuantity": quantity}
+        told = mapping(tmp_path, rows).apply(PatientRecord("1", {"Observation": [given]}))
+        [result] = told.resources["Observation"]
+        assert result["valueQuantity"]["system"] == system
+
+
 @pytest.mark.parametrize("code", ["(no unit)", "(a number in words)"])
 def test_what_has_no_unit_can_be_given_none(tmp_path: Path, code: str) -> None:
     """It would be that of every score and every weight of the site."""

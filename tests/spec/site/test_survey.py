@@ -336,6 +336,7 @@ PRESSURE = Needs(
 )
 UNITS = f"""\
 ,mmHg,,{UCUM},mm[Hg],,equivalent,Dr Mapper,2026-03-01
+urn:lab:mapped,mm[Hg],,{UCUM},mm[Hg],,equivalent,Dr Mapper,2026-03-01
 ,torr,,{UCUM},kg,,equivalent,Dr Mapper,2026-03-01
 ,level,,,,,not-relevant,Dr Mapper,2026-03-01
 ,twice,,{UCUM},mm[Hg],,narrower,Dr Mapper,2026-03-01
@@ -368,6 +369,7 @@ STRANGE = [("Observation.component.value.unit", 1), ("Observation.value.unit", 1
         {"unit": "mm Hg"},
         {"unit": "mmHg", "code": "MMHG", "system": UCUM},
         {"unit": "kg", "code": "kg", "system": UCUM},
+        {"code": "mm[Hg]", "system": "urn:lab:units"},  # no code of UCUM's
         {"unit": "torr"},  # whose row has a unit that does not convert either
         {"unit": "twice"},  # whose rows contradict each other
         {"unit": "misled"},  # whose row has no unit of UCUM
@@ -381,7 +383,13 @@ def test_a_quantity_that_cannot_be_compared_is_not_understood(
 
 
 @pytest.mark.parametrize(
-    "unit", [{"unit": "mmHg"}, {"unit": "kPa"}, {"unit": "x", "code": "cm[H2O]"}]
+    "unit",
+    [
+        {"unit": "mmHg"},
+        {"unit": "kPa"},
+        {"unit": "x", "code": "cm[H2O]"},
+        {"code": "mm[Hg]", "system": "urn:lab:mapped"},
+    ],
 )
 def test_a_unit_that_is_mapped_or_converts_is_understood(
     tmp_path: Path, unit: dict[str, str]
