@@ -18,7 +18,7 @@ from typing import Any
 from service.cql.dependence import Dependences
 from service.cql.library import LibraryName
 from service.cql.model import Model
-from service.cql.retrieval import CodeIndex, DateUse, RetrieveUse
+from service.cql.retrieval import CodeIndex, CodeUse, DateUse, RetrieveUse
 from service.cql.source import Body, Term
 from service.cql.terminology import Terminology
 from service.cql.trace import Sites
@@ -92,6 +92,7 @@ class Assembly:
     indexes: dict[Any, CodeIndex] = field(default_factory=dict)  # by class, profile, element
     retrieve_uses: list[RetrieveUse] = field(default_factory=list)
     dates: dict[int, tuple[DateUse, ...]] = field(default_factory=dict)  # by id of the Retrieve
+    choices: dict[int, CodeUse] = field(default_factory=dict)  # likewise
     needs_everyone: bool = False  # some of the logic is about all patients' data
     is_mixed: bool = False  # a patient's logic may be given resources of others
     everyone: set[str] = field(default_factory=set)  # the types that it retrieves

@@ -39,11 +39,20 @@ class DateUse:
 
 
 @dataclass(frozen=True, slots=True)
+class CodeUse:
+    """What is retrieved is only used where its element `path` is equivalent to one of the codes."""
+
+    path: str
+    codes: tuple[Code, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RetrieveUse:
     """A retrieve of the logic: `type` is the resource type, `template` a profile.
 
     The code filter is `code_path` with the canonical URLs of value sets and direct codes; both are
-    empty when the codes are only known when the logic runs. Of `dates` all hold.
+    empty when the codes are only known when the logic runs. Of `dates` all hold, and so does
+    `chosen`, which is asked beside the filter.
     """
 
     type: str
@@ -52,6 +61,7 @@ class RetrieveUse:
     value_sets: tuple[str, ...]
     codes: tuple[Code, ...]
     dates: tuple[DateUse, ...] = ()
+    chosen: CodeUse | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -96,6 +96,10 @@ def _lookups(read: Requirements) -> Iterator[Lookup]:
         codes = {*use.codes, *(code for url in use.value_sets for code in read.expansion(url))}
         if use.code_path and codes:
             yield Lookup(use.type, use.code_path, frozenset(map(_key, codes)), _name(use))
+        elif use.chosen and not use.code_path:
+            chosen = use.chosen
+            named = ", ".join(code.display or code.code or "" for code in chosen.codes)
+            yield Lookup(use.type, chosen.path, frozenset(map(_key, chosen.codes)), named)
         else:
             yield Lookup(use.type)
 

@@ -245,6 +245,7 @@ def _note(
         tuple(url for url, one in at.unit.value_sets.items() if one in stated),
         tuple(one for one in stated if isinstance(one, Code)),
         at.unit.dates.get(id(node), ()),
+        at.unit.choices.get(id(node)),
     )
     if use not in at.unit.retrieve_uses:
         at.unit.retrieve_uses.append(use)

@@ -15,7 +15,7 @@ from typing import Any
 from service.cql.library import Node
 from service.cql.lowering import Frame, lowers, tests
 from service.cql.operators.calls import combine
-from service.cql.operators.date_filters import note_dates
+from service.cql.operators.conditions import note_conditions
 from service.cql.operators.inference import element
 from service.cql.operators.structured_values import element_of
 from service.cql.source import Term
@@ -30,7 +30,7 @@ Each = Callable[[Frame], None]
 @lowers("Query")
 def query(at: Frame, node: Node) -> Term:
     """The rows of the sources that the clauses keep; a single value where all sources are one."""
-    note_dates(at, node)
+    note_conditions(at, node)
     sources = [at.atom(source["expression"], "source") for source in node["source"]]
     if node.get("aggregate"):
         return _aggregate(at, node, sources)

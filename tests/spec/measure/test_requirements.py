@@ -92,6 +92,48 @@ def test_dates_are_filtered_where_nothing_else_is_taken(
     assert {one["path"]: tuple(one["valuePeriod"].values()) for one in filters} == paths
 
 
+CLASSES = """
+codesystem "ActCode": 'urn:act'
+code "inpatient": 'IMP' from "ActCode"
+code "acute": 'ACUTE' from "ActCode"
+code "urgent": 'UR' from "ActCode"
+"""
+
+
+@pytest.mark.parametrize(
+    ("logic", "chosen"),
+    [
+        ("[Encounter] E where E.class ~ inpatient", ("class", {"IMP"})),
+        ("[Encounter] E where (E.class ~ inpatient or E.class ~ acute) and E.status = 'finished'",
+         ("class", {"IMP", "ACUTE"})),
+        ("[Encounter] E where E.priority ~ urgent", ("priority", {"UR"})),
+        ("[Observation] O with [Encounter] E such that E.class ~ inpatient",
+         ("class", {"IMP"})),
+        # What is none of these may count all the same.
+        ("[Encounter] E", None),
+        ("[Encounter] E where E.class ~ inpatient or E.status = 'finished'", None),
+        ("[Encounter] E where E.class ~ inpatient or E.priority ~ urgent", None),
+        ("[Encounter] E where not (E.class ~ inpatient)", None),
+        ("[Encounter] E return E.class ~ inpatient", None),
+        ("[Observation] O where exists ([Encounter] E return E.class ~ inpatient)", None),
+    ],
+)  # fmt: skip
+def test_a_query_may_take_only_what_has_one_of_some_codes(
+    logic: str, chosen: tuple[str, set[str]] | None
+) -> None:
+    elm = translate(
+        "library T using FHIR version '4.0.1' include FHIRHelpers version '4.0.1'"
+        + f"{CLASSES} context Patient define X: {logic}"
+    )
+    program = compile_program([elm, libraries()[1]], "T", Terminology.of(), r4(), {"X"})
+    told = {
+        (use.chosen.path, frozenset(code.code for code in use.chosen.codes)) if use.chosen else None
+        for use in program.uses.retrieves
+        if use.type == "Encounter"
+    }
+    assert told == {(chosen[0], frozenset(chosen[1])) if chosen else None}
+
+
 def test_code_systems_of_the_measures_own_codes() -> None:
     assert DREAMING.requirements.systems >= {
         "urn:weir:codesystem:dreaming-event",

@@ -315,6 +315,26 @@ def test_a_measure_that_does_not_ask_when_does_not_mind(tmp_path: Path) -> None:
     assert seen.undated(STAYS, "2026-01", "2026-01") == []
 
 
+@pytest.mark.parametrize(("code", "doubted"), [("AMB", 0), ("IMP", 1), ("LIN", 1)])
+def test_a_visit_without_an_end_does_not_matter_to_a_measure_of_stays(
+    tmp_path: Path, code: str, doubted: int
+) -> None:
+    """As clinics have many: that it is none is told by its class, mapped where that is local."""
+    reads = {"Encounter": frozenset({"class", "period"})}
+    inpatient = Lookup("Encounter", "class", frozenset({("urn:act", "IMP")}))
+    stays = Needs("urn:m", reads, {"Encounter": frozenset({"class"})}, frozenset(), (inpatient,))
+    rows = "urn:local,LIN,,urn:act,IMP,,equivalent,Dr Mapper,2026-03-01\n"
+    seen = Survey(mapping(tmp_path, rows), [stays])
+    system = "urn:local" if code == "LIN" else "urn:act"
+    visit = record(
+        **{"class": {"system": system, "code": code}},
+        status="finished",
+        period={"start": "2026-01-31T10:00:00Z"},
+    )
+    seen.add(seen.of(visit))
+    assert len(seen.undated(stays, "2026-01", "2026-01")) == doubted
+
+
 def test_a_class_with_two_meanings_has_none(tmp_path: Path) -> None:
     """Encounter.class has room for one code: with two rows of the mapping neither could stand."""
     both = {"system": "urn:local", "code": "LUN"}
