@@ -32,7 +32,7 @@ from service.site.verdict_list import FILE as VERDICTS
 FOLDERS = ("pull", "pull-of-some", "building")
 # What the EHR or its records say in their own words, and what is worked out of them.
 WORDS = ("ehr-errors-*", f"{OUTCOMES}*", f"{UNMAPPED_FILE}*", f"{UNREVIEWED_FILE}*")
-
+# What else is kept of the patients; forgetting one of them does not remove it whole.
 LISTS = (f"{QUARANTINE}*", f"{FILE}*", f"{VERDICTS}*")
 
 
@@ -42,9 +42,7 @@ def forget_all(data_dir: Path) -> None:
         (data_dir / FILE).unlink(missing_ok=True)  # first: nobody reads half of a store
         if (data_dir / EXPECTED).exists():
             place_expected(of_many(read_expected(data_dir)), data_dir)
-        _remove(
-            data_dir, (*FOLDERS, FOLDER), (*WORDS, f"{QUARANTINE}*", f"{FILE}*", f"{VERDICTS}*")
-        )
+        _remove(data_dir, (*FOLDERS, FOLDER), (*WORDS, *LISTS))
     except OSError as error:
         raise _cannot(data_dir, error) from error
 

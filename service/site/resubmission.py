@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from enum import StrEnum
+from itertools import takewhile
 
 from service.disclosure import Mark, Name, Policy, Published, Table, changed
 from service.measure.completeness import Completeness, Reason, Verdict
@@ -30,6 +31,10 @@ class Held(StrEnum):
         "measures, groups or strata of the same patients"
     )
     OVERLAP = "it differs by too few patients from an overlapping period that was released"
+
+
+# Many patients changed: the number that stands is known not to be today's.
+KNOWN_TO_DIFFER = (Held.TOO_OFTEN, Held.TOO_SOON)
 
 
 class Saying(StrEnum):
@@ -74,11 +79,10 @@ def decide(
         held = Held.WITHDRAWN if mine[-1].withdrawn else Held.NOT_COMPUTABLE
         return Decision(Saying.AGAIN, mine[-1], held)
     decision = _told_before(table, members, completeness, policy, counted, mine[-1])
-    if decision.saying is Saying.NEW and _too_soon(counted[-1], policy, today):
+    if decision.saying is Saying.NEW and _too_soon(counted, policy, today):
         decision = Decision(Saying.AGAIN, mine[-1], Held.TOO_SOON)
     again = decision.saying is Saying.AGAIN and _tells_the_same(mine[-1], table, members, policy)
-    other = completeness.reasons != mine[-1].completeness.reasons
-    if again and other and _is_no_surer(counted, completeness):
+    if again and _may_be_judged_anew(decision.held, counted, completeness):
         return replace(decision, saying=Saying.KEPT)
     return decision
 
@@ -109,9 +113,28 @@ def _told_before(
     return Decision(Saying.AGAIN, latest, Held.FEW_CHANGED)
 
 
-def _too_soon(told: Remembered, policy: Policy, today: date) -> bool:
-    """Whether fewer days than the policy asks for may have passed since a release."""
-    return bool(policy.min_interval) and (today - told.last_day).days < policy.min_interval
+def _too_soon(counted: Sequence[Remembered], policy: Policy, today: date) -> bool:
+    """Whether fewer days than the policy asks for may have passed since the counts that stand were
+    told for the first time."""
+    if not policy.min_interval:
+        return False
+    return (today - _first_told(counted).last_day).days < policy.min_interval
+
+
+def _first_told(counted: Sequence[Remembered]) -> Remembered:
+    """The release that told the counts that stand for the first time.
+
+    The same numbers of the same patients with another verdict correct nothing. Did they begin the
+    interval anew, a verdict that comes and goes would put off a correction for ever.
+    """
+    stand = counted[-1].published
+    same = takewhile(lambda each: _counts_the_same(each.published, stand), reversed(counted))
+    return list(same)[-1]
+
+
+def _counts_the_same(one: Published, other: Published) -> bool:
+    told, stand = ((each.version, each.cells, each.members) for each in (one, other))
+    return told == stand
 
 
 def _told_last(counted: Sequence[Remembered]) -> Members:
@@ -152,6 +175,20 @@ def _tells_the_same(latest: Remembered, table: Table, members: Members, policy: 
     told = latest.published
     same = (told.version, latest.policy) == (table.version, policy.hash)
     return latest.counted and same and told.members.keys() == members.keys()
+
+
+def _may_be_judged_anew(
+    held: Held | None, counted: Sequence[Remembered], now: Completeness
+) -> bool:
+    """Whether the counts that stand may be told with today's verdict, which is another one.
+
+    A number that is known to differ is never called surer than it was told last, whatever it was
+    called before that; more reasons to doubt it are told.
+    """
+    was = counted[-1].completeness.reasons
+    if held in KNOWN_TO_DIFFER:
+        return now.reasons > was
+    return now.reasons != was and _is_no_surer(counted, now)
 
 
 def _is_no_surer(counted: Sequence[Remembered], now: Completeness) -> bool:

@@ -16,7 +16,9 @@ from service.site.resubmission import Held
 from tests.releases import POLICY, outcome
 
 OPEN = Completeness(Verdict.PROVISIONAL, frozenset({Reason.WINDOW_OPEN}))
+UNRECONCILED = Completeness(Verdict.PROVISIONAL, frozenset({Reason.UNRECONCILED}))
 UNMAPPED = Completeness(Verdict.PROVISIONAL, frozenset({Reason.UNMAPPED_CODE}))
+BOTH = Completeness(Verdict.PROVISIONAL, UNMAPPED.reasons | UNRECONCILED.reasons)
 BROKEN = Completeness(Verdict.NOT_COMPUTABLE, frozenset({Reason.TYPE_REFUSED}))
 
 
@@ -191,6 +193,88 @@ def test_the_interval_delays_no_first_number_and_no_final_verdict() -> None:
     assert final.release and parse(final.release.body).summary.completeness == COMPLETE
     failed = outcome(completeness=BROKEN, policy=PATIENT)
     assert counts(outcome(policy=PATIENT, history=said(failed)))["denominator"] == 90
+
+
+@pytest.mark.parametrize("readmitted", [20, 25, 40])
+def test_a_verdict_that_comes_and_goes_puts_off_no_correction(readmitted: int) -> None:
+    """Nights are provisional and the weekly full pull is complete, whoever changed meanwhile."""
+    told = [outcome(counts=(90, 15, 20), policy=PATIENT)]
+    for day in (1, 7, 8, 14, 15, 21, 22, 28, 29):
+        verdict = COMPLETE if day % 7 == 0 else UNRECONCILED
+        told.append(in_december(day, readmitted, verdict, told))
+    assert all(counts(each) == counts(told[0]) for each in told)
+    assert not same_bytes(told[0], told[-1]), "the verdict was told with the month of December"
+    corrected = in_december(30, 40, UNRECONCILED, told)
+    assert corrected.held is None
+    assert counts(corrected) != counts(told[0])
+
+
+def in_december(
+    day: int, readmitted: int, completeness: Completeness, told: Sequence[Outcome]
+) -> Outcome:
+    return outcome(
+        counts=(90, 15, readmitted),
+        completeness=completeness,
+        policy=PATIENT,
+        history=said(*told),
+        month="2026-12",
+        day=day,
+    )
+
+
+def test_the_interval_begins_anew_with_a_correction() -> None:
+    told, policy = corrected_in_january()
+    for month, held in (("2027-02", Held.TOO_SOON), ("2027-04", None)):
+        third = outcome(counts=(90, 15, 60), policy=policy, history=told, month=month)
+        assert third.held is held
+
+
+def test_it_does_too_where_a_correction_reads_the_same() -> None:
+    """The same numbers of other patients are told for the first time."""
+    (was, now), policy = corrected_in_january()
+    reads_the_same = dataclasses.replace(now.published, cells=was.published.cells)
+    told = [was, dataclasses.replace(now, published=reads_the_same)]
+    third = outcome(counts=(90, 15, 60), policy=policy, history=told, month="2027-02")
+    assert third.held is Held.TOO_SOON
+
+
+def corrected_in_january() -> tuple[list[Remembered], Policy]:
+    """Two releases of a period, and a policy that allows a third after an interval."""
+    policy = dataclass_copy(PATIENT, max_versions=3)
+    first = outcome(counts=(90, 15, 20), policy=policy)
+    second = outcome(counts=(90, 15, 40), policy=policy, history=said(first), month="2027-01")
+    return said(first, second), policy
+
+
+@pytest.mark.parametrize("held", [Held.TOO_SOON, Held.TOO_OFTEN])
+def test_a_number_that_is_known_to_differ_is_never_called_surer_than_it_was_told(
+    held: Held,
+) -> None:
+    """More doubt is told; neither less nor another one, until the patients are who they were."""
+    policy = PATIENT if held is Held.TOO_SOON else POLICY
+    told = [outcome(counts=(90, 15, 20), policy=policy)]
+    if held is Held.TOO_OFTEN:
+        told.append(outcome(counts=(90, 15, 40), policy=policy, history=said(*told)))
+    stands, readmitted = told[-1], 40 if held is Held.TOO_SOON else 60
+    for now, then in (
+        (UNMAPPED, UNMAPPED),
+        (COMPLETE, UNMAPPED),
+        (UNRECONCILED, UNMAPPED),
+        (BOTH, BOTH),
+        (UNMAPPED, BOTH),
+        (COMPLETE, BOTH),
+    ):
+        again = outcome(
+            counts=(90, 15, readmitted), completeness=now, policy=policy, history=said(*told)
+        )
+        assert again.held is held
+        assert counts(again) == counts(stands)
+        assert again.release and parse(again.release.body).summary.completeness == then
+        assert same_bytes(told[-1], again) is (now is not then)
+        told.append(again)
+    mended = outcome(counts=(90, 15, readmitted - 15), policy=policy, history=said(*told))
+    assert mended.held is Held.FEW_CHANGED
+    assert mended.release and parse(mended.release.body).summary.completeness == COMPLETE
 
 
 def test_a_clock_that_goes_back_shortens_no_interval() -> None:
