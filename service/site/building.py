@@ -26,6 +26,7 @@ from service.site.division import (
     Divided,
     Shared,
     by_month_and_day,
+    drop_unheld,
     gather_shared,
     merged,
     workbench,
@@ -172,21 +173,24 @@ def _build(
         with progress("Reading records", sum(file.lines for file in acquisition.files)) as advance:
             staged = crew.do([Stage(part) for part in read], Staged, _told(advance))
         divided, shared, moved = _divide(crew, folder, population)
-    facts = _facts(acquisition, elements, arrived_of(read, staged), divided, shared)
-    facts = msgspec.structs.replace(
-        facts, aliases=dict(population.aliases), links=list(population.links)
-    )
+    parts = [folder / f"part-{number}.parquet" for number in range(population.divisions)]
     findings = set_aside(folder, read, staged, divided)
     findings += undecided([shared, *divided], (read[part].type for part in moved))
     with workbench(folder) as work:
         findings += unresolved(work, folder)
+        stored = f"FROM read_parquet({[str(path) for path in parts]})"
+        shared = shared.without(drop_unheld(work, folder, stored))
+    facts = _facts(acquisition, elements, arrived_of(read, staged), divided, shared)
+    facts = msgspec.structs.replace(
+        facts, aliases=dict(population.aliases), links=list(population.links)
+    )
     if population.lost:
         findings.append(Finding(Fault.UNKNOWN_SUCCESSOR, "Patient", population.lost))
     if not facts.patients:
         findings.append(Finding(Fault.NO_PATIENTS, "the pull"))
     findings += [*acquisition.findings, *mostly_lost(findings, facts.arrived)]
     facts = msgspec.structs.replace(facts, findings=sorted(findings))
-    return facts, [folder / f"part-{number}.parquet" for number in range(population.divisions)]
+    return facts, parts
 
 
 def arrived_of(read: Iterable[Range], staged: Iterable[Staged]) -> Counter[str]:

@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import msgspec
 
+from service.site.contained import BETWEEN
 from service.site.quarantine import Entry, quoted
 from service.site.record_text import LONGEST
 from service.site.staging import SHARED, private
@@ -59,6 +60,11 @@ class Shared(msgspec.Struct, frozen=True):
 
     resources: dict[str, int]
     undecided: dict[str, int]
+
+    def without(self, resources: Counter[str]) -> "Shared":
+        """The same without some of its resources."""
+        left = Counter(self.resources) - resources
+        return Shared(dict(left), self.undecided)
 
 
 @contextmanager
@@ -111,6 +117,31 @@ def gather_shared(work: Any, folder: Path, leave_out: Iterable[Place] = ()) -> S
     _note_references(work, folder, SHARED)
     counted = work.execute("SELECT type, count(*) FROM record GROUP BY type")
     return Shared(dict(counted.fetchall()), undecided)
+
+
+def drop_unheld(work: Any, folder: Path, stored: str) -> Counter[str]:
+    """Take out of ``shared.parquet`` what was contained in records that no patient of the store has
+    (see `contained`); how many there were, by type.
+
+    ``stored`` is what the store will have of its patients, as SQL.
+    """
+    path = folder / "shared.parquet"
+    work.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE unheld AS
+            SELECT type, id FROM read_parquet({_text(path)})
+            ANTI JOIN (SELECT type, id FROM ({stored}) WHERE shared) USING (type, id)
+            WHERE contains(id, '{BETWEEN}')
+        """
+    )
+    counted = work.execute("SELECT type, count(*) FROM unheld GROUP BY type").fetchall()
+    if not counted:
+        return Counter()
+    rest = f"FROM read_parquet({_text(path)}) ANTI JOIN unheld USING (type, id)"
+    work.execute(f"CREATE OR REPLACE TEMP TABLE held_alone AS {rest}")
+    path.unlink()
+    copy(work, "FROM held_alone", path)
+    return Counter(dict(counted))
 
 
 def versions(work: Any, folder: Path, number: int, keys: Iterable[int]) -> list[tuple[Any, ...]]:

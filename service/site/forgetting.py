@@ -16,7 +16,7 @@ import msgspec
 
 from service.errors import StoreError
 from service.site.building import building_folder
-from service.site.division import PART, by_month_and_day, copy, workbench
+from service.site.division import PART, by_month_and_day, copy, drop_unheld, workbench
 from service.site.expectation import FILE as EXPECTED
 from service.site.expectation import of_many, read_expected
 from service.site.placing import place_expected, place_parts
@@ -129,11 +129,26 @@ def _forget_stored(data_dir: Path, index: Index, id: str) -> bool:
         told = {*aliases.keys(), *aliases.values(), *index.facts.absent}
         if not new and id not in told:
             return False
-        facts = _without(index.facts, _counts(work, data_dir, index, id), id)
+        counts = _counts(work, data_dir, index, id)
+        if new and (unheld := _unheld(work, place, index, new)):
+            new[index.shared] = folder / "shared.parquet"
+            counts += [(name, None, count) for name, count in unheld.items()]
+        facts = _without(index.facts, counts, id)
         replaced = [each for each in index.replaced if each != id]
         changed = msgspec.structs.replace(index, facts=facts, replaced=replaced)
         place_parts(new, changed, data_dir)
     return True
+
+
+def _unheld(work: Any, place: Path, index: Index, new: Mapping[str, Path]) -> Counter[str]:
+    """What the patient's records contained, by type: ``shared.parquet`` beside the new files is
+    without it."""
+    folder = next(iter(new.values())).parent
+    with (place / index.shared).open("rb") as now, private(folder / "shared.parquet") as kept:
+        shutil.copyfileobj(now, kept)
+    names = [*index.parts, *([index.layer] if index.layer else [])]
+    files = [str(new.get(name, place / name)) for name in names]
+    return drop_unheld(work, folder, f"FROM read_parquet({files})")
 
 
 def _holds(work: Any, path: Path, id: str) -> bool:

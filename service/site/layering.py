@@ -31,6 +31,7 @@ from service.site.division import (
     by_month_and_day,
     copy,
     divide,
+    drop_unheld,
     gather_shared,
     workbench,
 )
@@ -106,6 +107,8 @@ def _lay(
     findings += unresolved(
         work, folder, "SELECT hash(type, id) AS key FROM old ANTI JOIN gone USING (type, id)"
     )
+    stored = _STORED.format(folder / "layer.parquet")
+    shared = shared.without(drop_unheld(work, folder, stored))
     if None in told:
         findings.append(Finding(Fault.EXPORT_ERROR, "what was deleted", told.count(None)))
     findings += [*acquisition.findings, Finding(Fault.UNRECONCILED, unseen)]
@@ -193,6 +196,13 @@ def _staged(bench: Bench, part: Range) -> Staged:
     staged = bench.do(Stage(part))
     assert isinstance(staged, Staged)
     return staged
+
+
+# What the store has of its patients with a new layer over it.
+_STORED = """
+    SELECT type, id, shared FROM old ANTI JOIN affected ON patient = affected.id
+    UNION ALL SELECT type, id, shared FROM read_parquet('{}')
+"""
 
 
 def _join(work: Any, folder: Path) -> None:

@@ -65,6 +65,7 @@ def place_parts(new: Mapping[str, Path], index: Index, data_dir: Path) -> None:
         index,
         number=number,
         parts=[now.get(name, name) for name in index.parts],
+        shared=now.get(index.shared, index.shared),
         layer=now.get(index.layer, index.layer) if index.layer else None,
     )
     place_index(index, data_dir)

@@ -130,6 +130,28 @@ def test_a_patient_of_whom_there_are_records_alone_is_forgotten_too(tmp_path: Pa
     assert traces(tmp_path) == []
 
 
+def at_home(id: str, of: str) -> dict[str, Any]:
+    """A stay at a place that is no record of its own."""
+    return stay(id, of, "x") | {
+        "contained": [{"resourceType": "Location", "id": "here", "status": "active"}],
+        "location": [{"location": {"reference": "#here"}}],
+    }
+
+
+def test_what_a_patients_records_contained_is_forgotten_with_them(tmp_path: Path) -> None:
+    """It is kept with the places, under an id that is made of the stay's."""
+    stays = [at_home("zyzzyva-stay", GONE), at_home("e2", "p2")]
+    before = built(tmp_path, [patient(GONE), patient("p2")], stays)
+    assert before.facts.resources["Location"] == 2
+    assert forget_patient(tmp_path, GONE)
+    assert traces(tmp_path) == []
+    after = open_store(tmp_path)
+    assert after.facts.resources["Location"] == 1
+    assert [each.resources["Location"] for each in after.patients()] == [
+        each.resources["Location"] for each in before.patients() if each.id == "p2"
+    ]
+
+
 def test_who_is_not_there_is_not_forgotten(site: Path) -> None:
     assert not forget_patient(site, "nobody")
 

@@ -167,7 +167,9 @@ def test_what_a_record_contains_is_there_and_stays_when_its_patient_changes(tmp_
 
     def wards(store: Store | None) -> dict[str, list[str]]:
         assert store is not None and not {
-            each.fault for each in store.facts.findings if each.fault is not Fault.UNRECONCILED
+            each.fault
+            for each in store.facts.findings
+            if each.fault not in (Fault.UNRECONCILED, Fault.UNKNOWN_PATIENT)
         }
         return {
             one.id: [each["id"] for each in one.resources.get("Location", ())]
@@ -176,8 +178,9 @@ def test_what_a_record_contains_is_there_and_stays_when_its_patient_changes(tmp_
 
     before = built(tmp_path, [patient("a"), patient("b")], [at_home("e", "a"), at_home("f", "b")])
     assert wards(before) == {"a": ["Encounter~e~here"], "b": ["Encounter~f~here"]}
-    after = changed(tmp_path, [observation("o1", "a")], [at_home("g", "b")])
+    after = changed(tmp_path, [observation("o1", "a")], [at_home("g", "b"), at_home("h", "x")])
     assert wards(after) == {
         "a": ["Encounter~e~here"],
         "b": ["Encounter~f~here", "Encounter~g~here"],
     }
+    assert after and after.facts.resources["Location"] == 3, "none of the stranger's"

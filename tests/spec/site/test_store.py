@@ -98,6 +98,16 @@ def quarantine(folder: Path) -> list[dict[str, Any]]:
 # Reading it
 
 
+def test_what_records_of_strangers_contained_is_not_kept_either(tmp_path: Path) -> None:
+    place_within = {"resourceType": "Location", "id": "here", "status": "active"}
+    strangers = stay("e1", "stranger", "x") | {
+        "contained": [place_within],
+        "location": [{"location": {"reference": "#here"}}],
+    }
+    store = built(tmp_path, [patient("a")], [strangers], [place("ward")])
+    assert store.facts.resources == {"Location": 1, "Patient": 1}
+
+
 def test_patients_come_one_at_a_time_in_order_with_all_that_is_theirs(tmp_path: Path) -> None:
     store = built(
         tmp_path,
