@@ -15,8 +15,8 @@ from service.site.placing import accept_store
 def accept(
     config: Annotated[Path, typer.Option("--config", help="The site's configuration, site.toml.")],
 ) -> None:
-    """Accept that the last pull brought less than there was before, others, or nothing new of late:
-    that it is right so.
+    """Accept that the last pull brought less than there was before, others, or nothing of some
+    time: that it is right so.
 
     Until then results stay provisional: an EHR that sends less than it did says nothing of it. A
     type of which more is known to be missing is not accepted.

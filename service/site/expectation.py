@@ -29,7 +29,8 @@ class Expected(msgspec.Struct, frozen=True):
     """How many patients, resources by type, and resources by type and month there should be.
 
     ``most`` is the most that a type ever had of a month, since a person accepted less; ``silent``
-    the newest day of types of which a person accepted that there is nothing since.
+    the newest day of types of which a person accepted that there was nothing after it for a while,
+    or since; so it is with all days before.
     """
 
     patients: int = 0

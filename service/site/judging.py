@@ -13,7 +13,7 @@ from service.measure.period import Period
 from service.site.config import VerdictConfig
 from service.site.expectation import shortfalls_in
 from service.site.needs import needs_of
-from service.site.staleness import silence
+from service.site.staleness import holes
 from service.site.store import Facts
 from service.site.survey import Survey
 from service.site.verdict import Fault, Finding, concerning, judge
@@ -75,13 +75,14 @@ class Judge:
     def _silent_types(
         self, types: Iterable[str], package: MeasurePackage, period: Period
     ) -> Iterator[Finding]:
-        """Those that fell silent before the last day that the period needs, or on it."""
+        """Those that were silent, or are, on days that the period needs."""
+        first = looking_back(package, period).start
         last = _followed_up(package, period, self.zone).date()
         for name in sorted(types):
-            silent = silence(self.facts.days.get(name, {}), self.as_of.date())
             accepted = self.facts.expected.silent.get(name, "")
-            if silent and silent[0] <= last and str(silent[0]) > accepted:
-                yield Finding(Fault.STALE, name, silent[1], name)
+            for hole in holes(self.facts.days.get(name, {}), self.as_of.date(), accepted):
+                if hole.touches(first, last):
+                    yield hole.finding(name)
 
 
 def is_over(

@@ -17,7 +17,7 @@ from service.site.expectation import FILE as EXPECTED
 from service.site.expectation import Expected
 from service.site.quarantine import FILE as QUARANTINE
 from service.site.staging import private
-from service.site.staleness import silence
+from service.site.staleness import holes
 from service.site.store import FILE, FOLDER, Facts, Index, open_store, require_index
 from service.site.turnover import sample_of
 from service.site.verdict import BRINGS_LESS, Fault, Finding
@@ -109,8 +109,8 @@ def _replace(place: Path, text: bytes) -> None:
 def accept_store(data_dir: Path, zone: tzinfo = UTC) -> list[Finding]:
     """Take what the last pull brought for all that there should be.
 
-    So is the silence of types that have no newer records (see `staleness`), by the site's zone.
-    Types that did not come whole for another reason are left out: what shrank of them, or is
+    So are the times in which types were silent, or are (see `staleness`), by the site's zone.
+    Types that did not come whole for another reason are left out: what shrank of them, or was
     silent, is given.
     Raises StoreError when there is no store.
     """
@@ -120,19 +120,21 @@ def accept_store(data_dir: Path, zone: tzinfo = UTC) -> list[Finding]:
     shrunk = [each for each in facts.findings if each.fault in (Fault.SHRUNK, Fault.OTHERS)]
     left = [each for each in shrunk if each.type in doubted]
     today = datetime.fromisoformat(facts.transaction_time).astimezone(zone).date()
-    silent = [(each, told) for each, of in facts.days.items() if (told := silence(of, today))]
     expected = facts.expected
+    silent = {
+        each: list(holes(of, today, expected.silent.get(each, "")))
+        for each, of in facts.days.items()
+    }
+    newest = {each: str(of[-1].after) for each, of in silent.items() if of}
     unasked = {*expected.resources, *expected.months} - facts.elements.keys()
     accepted = Expected(
         facts.patients,
         _but(doubted | unasked, expected.resources, facts.resources),
         _but(doubted | unasked, expected.months, facts.months),
         _but(doubted | unasked, expected.most, {}),
-        _but(doubted | unasked, expected.silent, {each: str(day) for each, (day, _) in silent}),
+        _but(doubted | unasked, expected.silent, expected.silent | newest),
     )
-    left += [
-        Finding(Fault.STALE, each, days, each) for each, (_, days) in silent if each in doubted
-    ]
+    left += [hole.finding(each) for each, of in silent.items() if each in doubted for hole in of]
     kept = [each for each in facts.findings if each not in shrunk or each in left]
     members = sample_of(id for id, _ in open_store(data_dir).fingerprints())
     facts = msgspec.structs.replace(facts, findings=kept, expected=accepted, members=members)

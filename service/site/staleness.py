@@ -1,19 +1,51 @@
-"""Telling a copy of an EHR that is fed no more: it answers as ever, and its newest days are empty.
+"""Telling a copy of an EHR that is fed no more, or was not for a while: it answers as ever, and
+some days are empty.
 
 Many sites are read from a replica. When its feed stops, all that it has is right and nothing is
-missing but the last days, in the middle of a month that has some of everything. So the days are
-counted: where there was something nearly every day and then nothing for longer than ever before,
-what a period needs after that is not taken for empty.
+missing but the last days, in the middle of a month that has some of everything. When it goes on
+without what came meanwhile, or one stray record is written, the empty days lie between others. So
+the days are counted: where there was something nearly every day and then nothing for longer than
+ever before, what a period needs of that time is not taken for empty.
 """
 
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
+
+from service.site.verdict import Fault, Finding
 
 RECENT = timedelta(days=400)  # days are counted so far back; of what is older months tell
-WINDOW = 28  # days before the newest record that show how often there are some
+WINDOW = 28  # days before a hole that show how often there are records
 SOME = 28  # records in the window: of fewer, chance leaves out days
 REGULAR = 7  # days of the window with some: what is dated by the month tells nothing of days
 GRACE = 2  # days more than the longest gap: a holiday, and records that come late
+# Records that a hole between others lacks, by the rate of its window. Days without any are sought
+# in all that is counted, of every type, where chance would find some: where records come one by
+# one, it leaves so long a time without one in e^-20 of cases, one in 500 million.
+MISSING = 20
+
+
+@dataclass(frozen=True)
+class Hole:
+    """Whole days without a record, so many after one that has some."""
+
+    after: date
+    days: int
+
+    @property
+    def until(self) -> date:
+        """The next day that has some; or today, where none has."""
+        return self.after + timedelta(days=self.days + 1)
+
+    def touches(self, first: date, last: date) -> bool:
+        """Whether it takes something from these days: of those about it, too, a part may lack."""
+        return self.after <= last and self.until >= first
+
+    def finding(self, type_name: str) -> Finding:
+        """What is said of it. It stays at the site: the day could be one patient's."""
+        return Finding(Fault.STALE, f"{type_name} after {self.after}", self.days, type_name)
 
 
 def recent(transaction_time: str) -> str:
@@ -21,28 +53,31 @@ def recent(transaction_time: str) -> str:
     return (date.fromisoformat(transaction_time[:10]) - RECENT).isoformat()
 
 
-def silence(days: Mapping[str, int], today: date) -> tuple[date, int] | None:
-    """The newest day with a record and how many whole days since have none, when these are too many
-    to be chance; else None.
+def holes(days: Mapping[str, int], today: date, accepted: str = "") -> Iterator[Hole]:
+    """The days without a record that are too many to be chance, the earliest first; the last may be
+    the silence since the newest record.
 
     ``days`` has the number of records by day (YYYY-MM-DD); what is dated after today is planned.
+    The days of a hole are no part of the window of a later one: a feed that stops again is noticed
+    again. But those after ``accepted`` or an earlier day are: a person said that such a time is
+    usual, and no other like it is told while it is in the window.
     """
-    last = newest(days, today)
-    if last is None:
-        return None
-    counts = {day: count for told, count in days.items() if (day := _day(told))}
-    window = [last - timedelta(days=n) for n in range(WINDOW)]
-    there = [day in counts for day in window]
-    if sum(counts.get(day, 0) for day in window) < SOME or sum(there) < REGULAR:
-        return None
-    silent = (today - last).days - 1
-    longest = max(_gaps(there))
-    return (last, silent) if silent > longest + GRACE else None
+    window = deque([0] * WINDOW, WINDOW)
+    known = _counted(days, today)
+    for (day, count), (following, _) in pairwise([*known, (today, 0)]):
+        window.append(count)
+        hole = Hole(day, (following - day).days - 1)
+        least = 0 if day == known[-1][0] else MISSING
+        if _stands_out(hole, window, least) and str(day) > accepted:
+            yield hole
+        else:
+            window.extend([0] * min(hole.days, WINDOW))
 
 
-def newest(days: Mapping[str, int], today: date) -> date | None:
-    """The newest day with a record until today."""
-    return max((day for told in days if (day := _day(told)) and day <= today), default=None)
+def _counted(days: Mapping[str, int], today: date) -> list[tuple[date, int]]:
+    """The days until today with records, and how many; without those that no calendar has."""
+    known = ((day, count) for told, count in days.items() if (day := _day(told)))
+    return sorted((day, count) for day, count in known if day <= today)
 
 
 def _day(told: str) -> date | None:
@@ -53,9 +88,20 @@ def _day(told: str) -> date | None:
         return None
 
 
-def _gaps(there: list[bool]) -> Iterator[int]:
+def _stands_out(hole: Hole, window: Collection[int], least: int) -> bool:
+    """Whether it is longer than what the days before it show of the type, if they show anything,
+    and lacks so many records."""
+    if hole.days <= GRACE:  # as nearly all are
+        return False
+    records, there = sum(window), sum(map(bool, window))
+    if records < SOME or there < REGULAR or hole.days * records < least * WINDOW:
+        return False
+    return hole.days > max(_gaps(window)) + GRACE
+
+
+def _gaps(window: Collection[int]) -> Iterator[int]:
     """The lengths of the runs of days with nothing."""
     length = 0
-    for one in there:
-        length = 0 if one else length + 1
+    for records in window:
+        length = 0 if records else length + 1
         yield length

@@ -115,7 +115,7 @@ SENTENCES: Mapping[Fault, str] = {
     Fault.UNRESOLVED_REFERENCE: "{count} referenced resources of type {where} could not be found",
     Fault.UNMAPPED_CODE: "{count} codes in {where} are known to no mapping",
     Fault.UNDATED: "{where}: {count} records of what is over do not say when it was",
-    Fault.STALE: "{where}: none of the last {count} days; if that is right, `weir site accept`",
+    Fault.STALE: "{where}: none for {count} days; if that is right, `weir site accept`",
     Fault.EMPTY_MONTH: "no {where}, where the last month that had any had {count}",
     Fault.SHRUNK: "{where}: {count} fewer than there were; if that is right, `weir site accept`",
     Fault.OTHERS: "{where}: others in the place of {count} %; if that is right, `weir site accept`",

@@ -1,4 +1,4 @@
-"""An EHR's copy that is fed no more answers as ever: only its newest days are empty."""
+"""An EHR's copy that is fed no more, or was not for a while, answers as ever: days are empty."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -8,6 +8,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import structs
 
 from service.measure.package import load_package
@@ -17,7 +19,7 @@ from service.site.judging import Judge
 from service.site.mapping import NO_MAPPING
 from service.site.needs import needs_of
 from service.site.placing import accept_store
-from service.site.staleness import silence
+from service.site.staleness import MISSING, Hole, holes
 from service.site.store import Store, open_store
 from service.site.survey import Survey
 from service.site.verdict import Fault, Finding
@@ -59,19 +61,106 @@ def test_silence_is_longer_than_any_before(
 ) -> None:
     """An emergency department has somebody every day, a theatre nobody at the weekend."""
     last = date(2026, 5, 21)  # a Thursday
-    found = silence(days(last, free=free, at_once=10), last + timedelta(days=silent + 1))
-    assert found == ((last, silent) if noticed else None)
+    found = holes(days(last, free=free, at_once=10), last + timedelta(days=silent + 1))
+    assert list(found) == ([Hole(last, silent)] if noticed else [])
 
 
 def test_where_there_is_little_chance_leaves_days_out() -> None:
     monthly = {f"2026-0{n}-02": 9 for n in range(1, 6)}
-    assert silence(monthly, TODAY) is None
-    assert silence({}, TODAY) is None
+    assert list(holes(monthly, TODAY)) == []
+    assert list(holes({}, TODAY)) == []
 
 
 def test_what_is_planned_is_no_news() -> None:
     told = days(date(2026, 5, 21)) | {"2026-06-09": 4}
-    assert silence(told, TODAY) == (date(2026, 5, 21), 10)
+    assert list(holes(told, TODAY)) == [Hole(date(2026, 5, 21), 10)]
+
+
+# What came again
+
+
+def without(told: dict[str, int], after: date, empty: int) -> dict[str, int]:
+    """The records without those of so many days."""
+    left_out = {str(after + timedelta(days=n + 1)) for n in range(empty)}
+    return {day: count for day, count in told.items() if day not in left_out}
+
+
+FED, FED_AGAIN = date(2026, 5, 12), date(2026, 5, 31)
+
+
+def test_one_stray_record_does_not_hide_that_the_feed_stopped() -> None:
+    told = days(FED) | {"2026-05-30": 1}
+    assert list(holes(told, TODAY)) == [Hole(FED, 17)]
+    later = date(2026, 6, 5)
+    assert list(holes(told, later)) == [Hole(FED, 17), Hole(date(2026, 5, 30), 5)]
+
+
+@pytest.mark.parametrize(
+    ("free", "at_once", "empty", "noticed"),
+    [
+        (frozenset(), 2, 9, False),  # 18 records are missing
+        (frozenset(), 2, 10, True),
+        (frozenset(), 40, 2, False),
+        (frozenset(), 40, 3, True),
+        (WEEKEND, 40, 4, False),  # Good Friday to Easter Monday
+        (WEEKEND, 40, 6, True),  # of which four are working days
+        (WEEKEND, 2, 13, False),
+        (WEEKEND, 2, 18, True),
+        (frozenset({0, 2, 4, 5, 6}), 9, 10, True),
+        (frozenset({0, 2, 4, 5, 6}), 2, 40, False),
+    ],
+)
+def test_a_feed_that_was_mended_leaves_a_hole_when_enough_is_missing(
+    free: frozenset[int], at_once: int, empty: int, noticed: bool
+) -> None:
+    after = date(2026, 4, 2)  # a Thursday
+    whole = days(FED_AGAIN, free=free, at_once=at_once, back=120)
+    found = [hole.after for hole in holes(without(whole, after, empty), TODAY)]
+    assert found == ([after] if noticed else [])
+
+
+def test_a_feed_that_stops_again_is_noticed_again() -> None:
+    told = without(without(days(FED_AGAIN), date(2026, 5, 2), 10), date(2026, 5, 15), 10)
+    assert list(holes(told, TODAY)) == [Hole(date(2026, 5, 2), 10), Hole(date(2026, 5, 15), 10)]
+    assert list(holes(told, date(2026, 6, 6))) == [
+        *holes(told, TODAY),
+        Hole(FED_AGAIN, 5),
+    ], "and when it falls silent after that, the holes do not make it usual"
+
+
+def test_what_a_person_calls_right_is_told_no_more_and_is_usual_from_then_on() -> None:
+    """A clinic that opened daily sees patients on Mondays and Tuesdays since April."""
+    busy = days(date(2026, 3, 31), at_once=4)
+    late = days(date(2026, 5, 26), at_once=4, free=frozenset({2, 3, 4, 5, 6}), back=51)
+    found = [hole.after for hole in holes(busy | late, TODAY)]
+    assert found[:2] == [date(2026, 3, 31), date(2026, 4, 7)]
+    assert list(holes(busy | late, TODAY, accepted=str(found[0]))) == []
+
+
+@given(
+    st.lists(st.integers(0, 6).map(lambda n: max(0, n - 1)), max_size=150),
+    st.dictionaries(st.integers(0, 150), st.integers(3, 40), max_size=4),
+    st.integers(0, 150),
+)
+def test_accepting_tells_nothing_new(
+    counts: list[int], empty: dict[int, int], accepted: int
+) -> None:
+    first = date(2026, 1, 1)
+    told = {str(first + timedelta(days=n)): count for n, count in enumerate(counts) if count}
+    for n, length in empty.items():
+        told = without(told, first + timedelta(days=n), length)
+    found, day = list(holes(told, TODAY)), str(first + timedelta(days=accepted))
+    assert {*holes(told, TODAY, day)} <= {hole for hole in found if str(hole.after) > day}
+    assert not found or list(holes(told, TODAY, str(found[-1].after))) == []
+
+
+@given(st.integers(1, 40), st.integers(3, 60), st.integers(0, 150))
+def test_a_hole_in_what_comes_daily_is_found_wherever_it_is(
+    at_once: int, empty: int, before: int
+) -> None:
+    after = date(2026, 5, 20) - timedelta(days=empty + before)
+    told = without(days(FED_AGAIN, at_once=at_once, back=300), after, empty)
+    assert list(holes(told, TODAY)) == [Hole(after, empty)] * (at_once * empty >= MISSING)
 
 
 # A store
@@ -96,7 +185,9 @@ def test_a_month_in_which_the_copy_stopped_is_not_complete_and_those_before_are(
     tmp_path: Path,
 ) -> None:
     store = built(tmp_path, [patient("a")], daily(date(2026, 5, 12)))
-    assert stale(store, "2026-05") == [Finding(Fault.STALE, "Observation", 19, "Observation")]
+    assert stale(store, "2026-05") == [
+        Finding(Fault.STALE, "Observation after 2026-05-12", 19, "Observation")
+    ]
     assert stale(store, "2026-04") == []
     assert stale(built(tmp_path, [patient("a")], daily(date(2026, 5, 31))), "2026-05") == []
 
@@ -136,7 +227,7 @@ def test_silence_of_what_did_not_come_whole_is_not_accepted(tmp_path: Path) -> N
     files = [patient("a")], daily(date(2026, 5, 12))
     build_store(pulled(tmp_path / "pull", *files, findings=(lost,)), PLAN, tmp_path)
     [left] = accept_store(tmp_path)
-    assert (left.fault, left.where) == (Fault.STALE, "Observation")
+    assert (left.fault, left.where) == (Fault.STALE, "Observation after 2026-05-12")
     assert stale(open_store(tmp_path), "2026-05")
 
 
@@ -152,7 +243,7 @@ def test_a_day_that_no_calendar_has_is_none(tmp_path: Path, day: str) -> None:
     odd = observation("odd", "a") | {"effectiveDateTime": day}
     store = built(tmp_path, [patient("a")], [*daily(date(2026, 5, 31)), odd])
     assert stale(store, "2026-05") == []
-    assert silence({day: 99}, TODAY) is None
+    assert list(holes({day: 99}, TODAY)) == []
 
 
 def test_changes_end_the_silence(tmp_path: Path) -> None:
@@ -162,3 +253,61 @@ def test_changes_end_the_silence(tmp_path: Path) -> None:
     whole = built(tmp_path / "whole", [patient("a")], daily(date(2026, 5, 30)))
     assert after is not None
     assert (after.facts.days, after.facts.months) == (whole.facts.days, whole.facts.months)
+
+
+def mended(resumed: date = date(2026, 5, 23)) -> list[dict[str, Any]]:
+    """What there is after a feed stopped on 12 May, and went on without what came meanwhile."""
+    return [*daily(date(2026, 5, 12)), *daily(date(2026, 5, 31), first=resumed)]
+
+
+def test_a_month_with_a_hole_is_not_complete_nor_is_what_looks_back_on_it(tmp_path: Path) -> None:
+    store = built(tmp_path, [patient("a")], mended())
+    [found] = stale(store, "2026-05")
+    assert str(found).startswith("Observation after 2026-05-12: none for 10 days;")
+    assert stale(store, "2026-04") == []
+    later = replace(store, facts=structs.replace(store.facts, transaction_time="2027-07-15T00:00Z"))
+    assert found in stale(later, "2027-05")
+    assert found not in stale(later, "2027-06"), "which looks back on a year, until June"
+
+
+def test_the_days_about_a_hole_may_lack_a_part(tmp_path: Path) -> None:
+    again = daily(date(2026, 5, 31), first=date(2026, 5, 21))
+    store = built(tmp_path, [patient("a")], daily(date(2026, 4, 30)), again)
+    assert stale(store, "2026-04") and not stale(store, "2026-03")
+
+
+def test_a_person_can_say_that_a_hole_is_right(tmp_path: Path) -> None:
+    """Of a clinic that was closed for the holidays nothing is missing."""
+    built(tmp_path, [patient("a")], mended())
+    assert accept_store(tmp_path) == []
+    assert stale(built(tmp_path, [patient("a")], mended()), "2026-05") == []
+    accept_store(tmp_path)  # for another reason
+    assert stale(open_store(tmp_path), "2026-05") == []
+
+
+def test_who_accepts_a_hole_has_not_accepted_a_later_one(tmp_path: Path) -> None:
+    before = daily(date(2026, 3, 5), first=date(2026, 2, 1))
+    again = daily(date(2026, 5, 31), first=date(2026, 3, 21))
+    built(tmp_path, [patient("a")], before, again)
+    accept_store(tmp_path)
+    assert stale(open_store(tmp_path), "2026-05") == []
+    later = [
+        each for each in again if not "2026-05-12" < each["effectiveDateTime"][:10] < "2026-05-23"
+    ]
+    [found] = stale(built(tmp_path, [patient("a")], before, later), "2026-05")
+    assert found.where == "Observation after 2026-05-12"
+
+
+def test_a_hole_in_what_did_not_come_whole_is_not_accepted(tmp_path: Path) -> None:
+    lost = Finding(Fault.COUNT_MISMATCH, "Observation.ndjson", 1, "Observation")
+    files = [patient("a")], mended()
+    build_store(pulled(tmp_path / "pull", *files, findings=(lost,)), PLAN, tmp_path)
+    [left] = accept_store(tmp_path)
+    assert (left.where, left.count) == ("Observation after 2026-05-12", 10)
+    assert stale(open_store(tmp_path), "2026-05") == [left]
+
+
+def test_what_is_brought_later_fills_the_hole(tmp_path: Path) -> None:
+    built(tmp_path, [patient("a")], mended())
+    after = changed(tmp_path, daily(date(2026, 5, 22), first=date(2026, 5, 13)))
+    assert stale(after, "2026-05") == []
