@@ -45,7 +45,7 @@ from service.site.quarantine import FILE as QUARANTINE
 from service.site.quarantine import Entry
 from service.site.record_text import OF_ANY_TYPE
 from service.site.staging import SHARED, USUAL, Range, Sizes, Staged, private, ranges
-from service.site.staleness import recent
+from service.site.staleness import Told, recent, remembered
 from service.site.store import FORMAT, Facts, Store, last_index, open_store
 from service.site.turnover import replaced, sample_of
 from service.site.vanished import LookUp, what_vanished
@@ -116,9 +116,18 @@ def expecting(facts: Facts, last: Expected) -> Facts:
     """The facts of a pull, with what it brought too little of by what was expected."""
     now = facts.brought
     types = facts.elements.keys()
-    expected = renewed(last, now, types)
+    expected = msgspec.structs.replace(renewed(last, now, types), holes=_holes(facts, last))
     found = [*facts.findings, *shortfalls(expected, now, types)]
     return msgspec.structs.replace(facts, findings=sorted(found), expected=expected)
+
+
+def _holes(facts: Facts, last: Expected) -> dict[str, list[Told]]:
+    """The times without a record, by type; of types that were not pulled, those of the last."""
+    found = dict(last.holes)
+    for name in facts.elements:
+        days, accepted = facts.days.get(name, {}), last.silent.get(name, "")
+        found[name] = remembered(found.get(name, ()), days, facts.transaction_time, accepted)
+    return {name: of for name, of in sorted(found.items()) if of}
 
 
 def knowing(facts: Facts, ids: Collection[str], last: Sequence[int]) -> Facts:

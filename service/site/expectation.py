@@ -30,7 +30,8 @@ class Expected(msgspec.Struct, frozen=True):
 
     ``most`` is the most that a type ever had of a month, since a person accepted less; ``silent``
     the newest day of types of which a person accepted that there was nothing after it for a while,
-    or since; so it is with all days before.
+    or since; so it is with all days before; ``holes`` the times without any that nobody accepted
+    (see `staleness`), which the days that are counted will not show for ever.
     """
 
     patients: int = 0
@@ -38,6 +39,7 @@ class Expected(msgspec.Struct, frozen=True):
     months: dict[str, dict[str, int]] = {}
     most: dict[str, dict[str, int]] = {}
     silent: dict[str, str] = {}
+    holes: dict[str, list[tuple[str, int]]] = {}
 
 
 def renewed(last: Expected, now: Expected, types: Set[str]) -> Expected:
@@ -55,6 +57,7 @@ def renewed(last: Expected, now: Expected, types: Set[str]) -> Expected:
         {name: _each(before.get(name, {}), there[name]) for name in dated},
         {name: _most(*(of.get(name, {}) for of in (most, before, there))) for name in dated},
         last.silent,
+        last.holes,
     )
 
 
@@ -129,7 +132,8 @@ def of_many(expected: Expected) -> Expected:
     )
     silent = {name: day for name, day in expected.silent.items() if name in resources}
     patients = expected.patients if expected.patients >= MANY else 0
-    return Expected(patients, resources, months, most, silent)
+    holes = {name: of for name, of in expected.holes.items() if name in resources}
+    return Expected(patients, resources, months, most, silent, holes)
 
 
 def _large(counts: Mapping[str, int]) -> dict[str, int]:

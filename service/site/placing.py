@@ -133,6 +133,7 @@ def accept_store(data_dir: Path, zone: tzinfo = UTC) -> list[Finding]:
         _but(doubted | unasked, expected.months, facts.months),
         _but(doubted | unasked, expected.most, {}),
         _but(doubted | unasked, expected.silent, expected.silent | newest),
+        _but(doubted | unasked, expected.holes, {}),
     )
     left += [hole.finding(each) for each, of in silent.items() if each in doubted for hole in of]
     kept = [each for each in facts.findings if each not in shrunk or each in left]

@@ -9,7 +9,7 @@ ever before, what a period needs of that time is not taken for empty.
 """
 
 from collections import deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
@@ -25,6 +25,9 @@ GRACE = 2  # days more than the longest gap: a holiday, and records that come la
 # in all that is counted, of every type, where chance would find some: where records come one by
 # one, it leaves so long a time without one in e^-20 of cases, one in 500 million.
 MISSING = 20
+
+
+Told = tuple[str, int]  # a hole as it is kept: the day before it (YYYY-MM-DD), and its days
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,28 @@ def holes(days: Mapping[str, int], today: date, accepted: str = "") -> Iterator[
             yield hole
         else:
             window.extend([0] * min(hole.days, WINDOW))
+
+
+def remembered(
+    last: Iterable[Told], days: Mapping[str, int], transaction_time: str, accepted: str
+) -> list[Told]:
+    """The holes of a type after a pull: those that its days show, and of the last those that lie
+    too far back for them to show any."""
+    shown = holes(days, date.fromisoformat(transaction_time[:10]), accepted)
+    old = {(after, count) for after, count in last if accepted < after < _first(transaction_time)}
+    return sorted(old | {(str(hole.after), hole.days) for hole in shown})
+
+
+def too_old(told: Iterable[Told], transaction_time: str) -> Iterator[Hole]:
+    """Those remembered holes that lie too far back for the days to show any."""
+    for after, days in told:
+        if after < _first(transaction_time):
+            yield Hole(date.fromisoformat(after), days)
+
+
+def _first(transaction_time: str) -> str:
+    """The first day after which a hole shows: it needs a window before it."""
+    return str(date.fromisoformat(recent(transaction_time)) + timedelta(days=WINDOW))
 
 
 def _counted(days: Mapping[str, int], today: date) -> list[tuple[date, int]]:

@@ -311,3 +311,19 @@ def test_what_is_brought_later_fills_the_hole(tmp_path: Path) -> None:
     built(tmp_path, [patient("a")], mended())
     after = changed(tmp_path, daily(date(2026, 5, 22), first=date(2026, 5, 13)))
     assert stale(after, "2026-05") == []
+
+
+def test_a_hole_is_remembered_when_the_days_are_too_old_to_show_it(tmp_path: Path) -> None:
+    built(tmp_path, [patient("a")], mended())
+    lasting = [*daily(date(2026, 5, 12)), *daily(date(2027, 7, 14), first=date(2026, 5, 23))]
+    for _ in range(2):
+        pull = replace(
+            pulled(tmp_path / "pull", [patient("a")], lasting),
+            transaction_time="2027-07-15T00:00:00+00:00",
+        )
+        store = build_store(pull, PLAN, tmp_path)
+        assert "2026-05-12" not in store.facts.days["Observation"]
+        assert [each.where for each in stale(store, "2026-05")] == ["Observation after 2026-05-12"]
+    accept_store(tmp_path)
+    assert stale(open_store(tmp_path), "2026-05") == []
+    assert stale(build_store(pull, PLAN, tmp_path), "2026-05") == []
