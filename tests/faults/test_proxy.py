@@ -13,5 +13,5 @@ def test_what_a_dead_client_left_on_its_way_uses_no_fault_up(ehr: SmallEhr) -> N
         with socket.create_connection(("127.0.0.1", ehr.proxy.port)) as dying:
             dying.sendall(b"GET /fhir/metadata?dying HTTP/1.1\r\nHost: ehr.example\r\n\r\n")
     with ehr.proxy.fault(answer(404, "/metadata", times=1)):
-        assert httpx.get(f"{ehr.base_url}/metadata").status_code == 404
+        assert httpx.get(f"{ehr.base_url}/metadata", timeout=60).status_code == 404
         assert ehr.proxy.seen == [("GET", "/fhir/metadata")]

@@ -148,7 +148,7 @@ def travelled(ehr: Ehr, folder: Path, way: str, *faults: Fault) -> Arrived:
             run(config)
         assert deliver(load_gateway_config(folder / "gateway.toml")).sent == 1
         (submission,) = receiver.submissions()
-        page = httpx.get(f"{receiver.url}/measures/dreaming").raise_for_status().text
+        page = httpx.get(f"{receiver.url}/measures/dreaming", timeout=60).raise_for_status().text
     program = create_app(config)
     with TestClient(program, headers=signed_in(program)) as client:
         own = client.get("/completeness").text

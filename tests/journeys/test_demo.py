@@ -29,6 +29,7 @@ from tests.by_hand import ByHand, Units
 
 BASE = 3  # counts are rounded to a multiple of it, less than it away from the truth
 KILLED = -9
+PATIENT = 60.0  # seconds
 
 Populations = Mapping[str, Units]
 
@@ -167,9 +168,9 @@ def _signals(series: Mapping[str, Any]) -> list[Any]:
 
 
 def _shows_pages(demo: Demo) -> None:
-    home = httpx.get(demo.network_url).raise_for_status().text
+    home = _get(demo.network_url).raise_for_status().text
     for measure in MEASURES:
-        page = httpx.get(f"{demo.network_url}/measures/{measure}").raise_for_status().text
+        page = _get(f"{demo.network_url}/measures/{measure}").raise_for_status().text
         assert demo.feed(measure)["measure"]["title"] in page
         assert "<svg" in page or ".svg" in page
         assert f"/measures/{measure}" in home
@@ -326,9 +327,14 @@ def _killed_in(step: str, site: SiteFolder, network: str) -> bool:
         return process.wait() == KILLED
 
 
+def _get(url: str) -> httpx.Response:
+    """An answer of a program that shares its cores with many others."""
+    return httpx.get(url, timeout=PATIENT)
+
+
 def _reports(network: str) -> dict[tuple[str, str, str], Any]:
     """What counts at the network, by site, measure and first day: all but dates and ids."""
-    found = httpx.get(f"{network}/fhir/MeasureReport?_count=1000").raise_for_status().json()
+    found = _get(f"{network}/fhir/MeasureReport?_count=1000").raise_for_status().json()
     reports = [entry["resource"] for entry in found.get("entry", [])]
     return {
         (each["reporter"]["identifier"]["value"], each["measure"], each["period"]["start"]): {

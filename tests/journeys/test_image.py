@@ -100,7 +100,7 @@ def copy(source: Path, target: Path, into: bool) -> None:
 
 def healthy(url: str) -> bool:
     """Whether the program answers within half a minute."""
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(trust_env=False, timeout=60) as client:
         for _ in range(100):
             with contextlib.suppress(httpx.TransportError):
                 return client.get(url).is_success

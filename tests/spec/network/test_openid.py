@@ -44,7 +44,7 @@ def there_and_back(browser: Browser, state: str | None = None) -> httpx.Response
     """Follow the link to the provider, and its answer back to the network."""
     sent = browser.get("/sign-in/oidc")
     assert sent.status_code == 302
-    back = httpx.get(sent.headers["location"], trust_env=False).headers["location"]
+    back = httpx.get(sent.headers["location"], trust_env=False, timeout=60).headers["location"]
     path = back.removeprefix("http://127.0.0.1")
     return browser.get(path if state is None else f"{path.partition('&state=')[0]}&state={state}")
 

@@ -61,12 +61,12 @@ def test_a_token_signs_in_to_a_served_site(config: str, tmp_path: Path) -> None:
     token = weir("site", "token", "--config", config, "--label", "QI team").stdout.strip()
     with (tmp_path / "log").open("w") as log, served(config, log) as address:
         asked = {"Authorization": f"Bearer {token}"}
-        with httpx.Client(base_url=address, headers=asked) as client:
+        with httpx.Client(base_url=address, headers=asked, timeout=60) as client:
             answer = client.get(EVALUATE)
             assert answer.status_code == 200
             assert answer.json()["subject"]["reference"] == "Patient/canary-anna"
             assert "server" not in answer.headers
-            assert httpx.get(f"{address}{EVALUATE}").status_code == 401
+            assert httpx.get(f"{address}{EVALUATE}", timeout=60).status_code == 401
             identifier = token.split("_")[1]
             assert weir("site", "token", "--config", config, "--revoke", identifier).returncode == 0
             assert client.get(EVALUATE).status_code == 401
