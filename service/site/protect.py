@@ -213,18 +213,20 @@ def _said(
     if before and decision.saying is Saying.AGAIN:
         return _again(before)
     if before and decision.saying is Saying.KEPT and decision.held:
-        return _kept(before, result, origin)
+        return _kept(before, result, decision.completeness or result.completeness, origin)
     if before and decision.saying is Saying.KEPT:
         shown = before.published
     release = _release(result, shown, origin, before.key if before else None)
     return _again(before) if before and before.content == release.content else release
 
 
-def _kept(before: Remembered, result: Result, origin: Origin) -> Release:
-    """The counts that stand, of other patients than today's and on what they rested then, with the
-    verdict of today; to the byte as they were where the measure's package is another by now."""
+def _kept(
+    before: Remembered, result: Result, completeness: Completeness, origin: Origin
+) -> Release:
+    """The counts that stand, of other patients than today's and on what they rested then, with
+    another verdict; to the byte as they were where the measure's package is another by now."""
     told = parse(before.body).summary
-    summary = replace(told, completeness=result.completeness)
+    summary = replace(told, completeness=completeness)
     if summary.hash == before.content or told.provenance.package != result.package.hash:
         return _again(before)
     return _sealed(summary, before.published, before.policy, origin, before.key, counted=True)

@@ -48,11 +48,13 @@ class Saying(StrEnum):
 
 @dataclass(frozen=True)
 class Decision:
-    """What is to be said, after which earlier release, and why nothing new is."""
+    """What is to be said, after which earlier release, and why nothing new is; with which verdict,
+    where that is not simply the result's."""
 
     saying: Saying
     before: Remembered | None = None
     held: Held | None = None
+    completeness: Completeness | None = None
 
 
 def decide(
@@ -82,8 +84,9 @@ def decide(
     if decision.saying is Saying.NEW and _too_soon(counted, policy, today):
         decision = Decision(Saying.AGAIN, mine[-1], Held.TOO_SOON)
     again = decision.saying is Saying.AGAIN and _tells_the_same(mine[-1], table, members, policy)
-    if again and _may_be_judged_anew(decision.held, counted, completeness):
-        return replace(decision, saying=Saying.KEPT)
+    judged = _judged_anew(decision.held, counted, completeness) if again else None
+    if judged is not None:
+        return replace(decision, saying=Saying.KEPT, completeness=judged)
     return decision
 
 
@@ -177,18 +180,20 @@ def _tells_the_same(latest: Remembered, table: Table, members: Members, policy: 
     return latest.counted and same and told.members.keys() == members.keys()
 
 
-def _may_be_judged_anew(
+def _judged_anew(
     held: Held | None, counted: Sequence[Remembered], now: Completeness
-) -> bool:
-    """Whether the counts that stand may be told with today's verdict, which is another one.
+) -> Completeness | None:
+    """The verdict with which the counts that stand may be told anew; None for the one they have.
 
     A number that is known to differ is never called surer than it was told last, whatever it was
-    called before that; more reasons to doubt it are told.
+    called before that; more reasons to doubt it are told beside those that there were.
     """
     was = counted[-1].completeness.reasons
-    if held in KNOWN_TO_DIFFER:
-        return now.reasons > was
-    return now.reasons != was and _is_no_surer(counted, now)
+    if held not in KNOWN_TO_DIFFER:
+        return now if now.reasons != was and _is_no_surer(counted, now) else None
+    if now.reasons <= was:
+        return None
+    return Completeness(Verdict.PROVISIONAL, now.reasons | (was - {Reason.WINDOW_OPEN}))
 
 
 def _is_no_surer(counted: Sequence[Remembered], now: Completeness) -> bool:
