@@ -36,6 +36,7 @@ PART = (
 CHANGED = "try_cast(updated AS TIMESTAMPTZ)"
 VERSION = f"(coalesce({CHANGED}, '-infinity'), part, line)"
 WHEN = "CASE WHEN day >= $recent THEN day ELSE left(day, 7) END"
+LIFTED = f"^([A-Z][A-Za-z]+{BETWEEN}.+){BETWEEN}.+$"  # what was contained has its holder's name
 UNDATED = -1  # microseconds of a version of which nothing tells when it was changed
 Place = tuple[int, int]  # range and line
 Dated = tuple[str, str, int]  # type, day or month, and how many
@@ -120,8 +121,8 @@ def gather_shared(work: Any, folder: Path, leave_out: Iterable[Place] = ()) -> S
 
 
 def drop_unheld(work: Any, folder: Path, stored: str) -> Counter[str]:
-    """Take out of ``shared.parquet`` what was contained in records that no patient of the store has
-    (see `contained`); how many there were, by type.
+    """Take out of ``shared.parquet`` what was contained in records that are not in the store (see
+    `contained`); how many there were, by type.
 
     ``stored`` is what the store will have of its patients, as SQL.
     """
@@ -131,7 +132,10 @@ def drop_unheld(work: Any, folder: Path, stored: str) -> Counter[str]:
         CREATE OR REPLACE TEMP TABLE unheld AS
             SELECT type, id FROM read_parquet({_text(path)})
             ANTI JOIN (SELECT type, id FROM ({stored}) WHERE shared) USING (type, id)
-            WHERE contains(id, '{BETWEEN}')
+            WHERE regexp_matches(id, '{LIFTED}')
+                AND regexp_extract(id, '{LIFTED}', 1) NOT IN (
+                    SELECT type || '{BETWEEN}' || id FROM read_parquet({_text(path)})
+                )
         """
     )
     counted = work.execute("SELECT type, count(*) FROM unheld GROUP BY type").fetchall()

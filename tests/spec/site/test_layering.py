@@ -184,3 +184,16 @@ def test_what_a_record_contains_is_there_and_stays_when_its_patient_changes(tmp_
         "b": ["Encounter~f~here", "Encounter~g~here"],
     }
     assert after and after.facts.resources["Location"] == 3, "none of the stranger's"
+
+
+def test_what_a_place_contains_is_there_when_somebody_comes_to_it_later(tmp_path: Path) -> None:
+    """A ward within a building that is no record of its own; and an id that only looks like it."""
+    building = {"resourceType": "Location", "id": "up", "status": "active"}
+    ward = place("new") | {"contained": [building], "partOf": {"reference": "#up"}}
+    built(tmp_path, [patient("a")], [stay("e", "a", "ward")], [place("ward"), ward, place("icu~1")])
+    after = changed(tmp_path, [stay("f", "a", "new"), stay("g", "a", "icu~1")])
+    assert after is not None
+    [found] = after.patients()
+    places = [each["id"] for each in found.resources["Location"]]
+    assert places == ["Location~new~up", "icu~1", "new", "ward"]
+    assert {each.fault for each in after.facts.findings} == {Fault.UNRECONCILED}
