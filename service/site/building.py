@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ from service.site.quarantine import FILE as QUARANTINE
 from service.site.quarantine import Entry
 from service.site.record_text import OF_ANY_TYPE
 from service.site.staging import SHARED, USUAL, Range, Sizes, Staged, private, ranges
-from service.site.staleness import Told, recent, remembered
+from service.site.staleness import Told, all_holes, kept, recent
 from service.site.store import FORMAT, Facts, Store, last_index, open_store
 from service.site.turnover import replaced, sample_of
 from service.site.vanished import LookUp, what_vanished
@@ -123,10 +124,12 @@ def expecting(facts: Facts, last: Expected) -> Facts:
 
 def _holes(facts: Facts, last: Expected) -> dict[str, list[Told]]:
     """The times without a record, by type; of types that were not pulled, those of the last."""
+    today = date.fromisoformat(facts.transaction_time[:10])
     found = dict(last.holes)
     for name in facts.elements:
         days, accepted = facts.days.get(name, {}), last.silent.get(name, "")
-        found[name] = remembered(found.get(name, ()), days, facts.transaction_time, accepted)
+        now = all_holes(days, found.get(name, ()), today, accepted)
+        found[name] = kept(now, today)
     return {name: of for name, of in sorted(found.items()) if of}
 
 

@@ -132,7 +132,10 @@ def of_many(expected: Expected) -> Expected:
     )
     silent = {name: day for name, day in expected.silent.items() if name in resources}
     patients = expected.patients if expected.patients >= MANY else 0
-    holes = {name: of for name, of in expected.holes.items() if name in resources}
+    holes = {
+        name: [(day, count) for day, count in of if day[:7] in months.get(name, {})]
+        for name, of in expected.holes.items()
+    }
     return Expected(patients, resources, months, most, silent, holes)
 
 

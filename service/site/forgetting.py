@@ -7,7 +7,7 @@ pull brings back whoever is still in the cohort at the EHR.
 
 import shutil
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from service.site.quarantine import FILE as QUARANTINE
 from service.site.quarantine import Entry
 from service.site.recollection import FILE as OUTCOMES
 from service.site.staging import private
+from service.site.staleness import Told
 from service.site.store import FILE, FOLDER, Facts, Index, last_index
 from service.site.survey import UNMAPPED_FILE, UNREVIEWED_FILE
 from service.site.turnover import mark
@@ -178,6 +179,7 @@ def _without(facts: Facts, counts: list[tuple[str, str | None, int]], id: str) -
     for name, _, count in counts:
         gone[name] += count
     months, days = by_month_and_day((name, day, count) for name, day, count in counts if day)
+    left = _each_less(facts.days, days)
     patients = gone["Patient"]
     marks = {mark(id), *(mark(old) for old, new in facts.aliases.items() if new == id)}
     expected = msgspec.structs.replace(
@@ -186,13 +188,14 @@ def _without(facts: Facts, counts: list[tuple[str, str | None, int]], id: str) -
         resources=_less(facts.expected.resources, gone),
         months=_each_less(facts.expected.months, months),
         most=_each_less(facts.expected.most, months),
+        holes=_without_days(facts.expected.holes, days, left),
     )
     return msgspec.structs.replace(
         facts,
         patients=facts.patients - patients,
         resources=_less(facts.resources, gone),
         months=_each_less(facts.months, months),
-        days=_each_less(facts.days, days),
+        days=left,
         expected=expected,
         aliases={old: new for old, new in facts.aliases.items() if id not in (old, new)},
         links=[link for link in facts.links if id not in link],
@@ -211,6 +214,22 @@ def _each_less(
 ) -> dict[str, dict[str, int]]:
     left = {name: _less(of, gone.get(name, {})) for name, of in months.items()}
     return {name: of for name, of in left.items() if of}
+
+
+def _without_days(
+    holes: Mapping[str, Sequence[Told]],
+    gone: Mapping[str, Mapping[str, int]],
+    left: Mapping[str, Mapping[str, int]],
+) -> dict[str, list[Told]]:
+    """The holes but for those after a day of which the patient had all that there was."""
+    return {
+        name: [
+            (day, count)
+            for day, count in of
+            if day not in gone.get(name, {}) or day in left.get(name, {})
+        ]
+        for name, of in holes.items()
+    }
 
 
 def _cannot(data_dir: Path, error: OSError) -> StoreError:

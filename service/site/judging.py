@@ -13,7 +13,7 @@ from service.measure.period import Period
 from service.site.config import VerdictConfig
 from service.site.expectation import shortfalls_in
 from service.site.needs import needs_of
-from service.site.staleness import holes, too_old
+from service.site.staleness import all_holes
 from service.site.store import Facts
 from service.site.survey import Survey
 from service.site.verdict import Fault, Finding, concerning, judge
@@ -80,9 +80,9 @@ class Judge:
         last = _followed_up(package, period, self.zone).date()
         for name in sorted(types):
             accepted = self.facts.expected.silent.get(name, "")
-            shown = holes(self.facts.days.get(name, {}), self.as_of.date(), accepted)
+            days = self.facts.days.get(name, {})
             told = self.facts.expected.holes.get(name, ())
-            for hole in {*shown, *too_old(told, self.facts.transaction_time)}:
+            for hole in all_holes(days, told, self.as_of.date(), accepted):
                 if hole.touches(first, last):
                     yield hole.finding(name)
 

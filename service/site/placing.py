@@ -17,7 +17,7 @@ from service.site.expectation import FILE as EXPECTED
 from service.site.expectation import Expected
 from service.site.quarantine import FILE as QUARANTINE
 from service.site.staging import private
-from service.site.staleness import holes
+from service.site.staleness import all_holes
 from service.site.store import FILE, FOLDER, Facts, Index, open_store, require_index
 from service.site.turnover import sample_of
 from service.site.verdict import BRINGS_LESS, Fault, Finding
@@ -122,8 +122,13 @@ def accept_store(data_dir: Path, zone: tzinfo = UTC) -> list[Finding]:
     today = datetime.fromisoformat(facts.transaction_time).astimezone(zone).date()
     expected = facts.expected
     silent = {
-        each: list(holes(of, today, expected.silent.get(each, "")))
-        for each, of in facts.days.items()
+        each: all_holes(
+            facts.days.get(each, {}),
+            expected.holes.get(each, ()),
+            today,
+            expected.silent.get(each, ""),
+        )
+        for each in facts.elements
     }
     newest = {each: str(of[-1].after) for each, of in silent.items() if of}
     unasked = {*expected.resources, *expected.months} - facts.elements.keys()

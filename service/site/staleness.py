@@ -8,8 +8,9 @@ the days are counted: where there was something nearly every day and then nothin
 ever before, what a period needs of that time is not taken for empty.
 """
 
+from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
@@ -27,6 +28,8 @@ GRACE = 2  # days more than the longest gap: a holiday, and records that come la
 MISSING = 20
 
 
+LONG = MISSING * WINDOW // SOME  # days that lack as many records at any rate that shows something
+SILENT = 0  # days of a hole that has not ended
 Told = tuple[str, int]  # a hole as it is kept: the day before it (YYYY-MM-DD), and its days
 
 
@@ -77,26 +80,40 @@ def holes(days: Mapping[str, int], today: date, accepted: str = "") -> Iterator[
             window.extend([0] * min(hole.days, WINDOW))
 
 
-def remembered(
-    last: Iterable[Told], days: Mapping[str, int], transaction_time: str, accepted: str
-) -> list[Told]:
-    """The holes of a type after a pull: those that its days show, and of the last those that lie
-    too far back for them to show any."""
-    shown = holes(days, date.fromisoformat(transaction_time[:10]), accepted)
-    old = {(after, count) for after, count in last if accepted < after < _first(transaction_time)}
-    return sorted(old | {(str(hole.after), hole.days) for hole in shown})
+def all_holes(
+    days: Mapping[str, int], told: Iterable[Told], today: date, accepted: str = ""
+) -> list[Hole]:
+    """The holes that the days show, and those of ``told``, which were found before.
+
+    The days that are counted do not show a hole for ever. It stands until more than half of its
+    days have some, or somebody accepts it; where nothing came since, it lasts to this day.
+    """
+    known = [day for day, _ in _counted(days, today)]
+    found: dict[date, int] = {}
+    for hole in (*holes(days, today, accepted), *_standing(told, known, today, accepted)):
+        found[hole.after] = max(hole.days, found.get(hole.after, 0))
+    return [Hole(after, count) for after, count in sorted(found.items())]
 
 
-def too_old(told: Iterable[Told], transaction_time: str) -> Iterator[Hole]:
-    """Those remembered holes that lie too far back for the days to show any."""
-    for after, days in told:
-        if after < _first(transaction_time):
-            yield Hole(date.fromisoformat(after), days)
+def _standing(
+    told: Iterable[Told], known: Sequence[date], today: date, accepted: str
+) -> Iterator[Hole]:
+    for after, count in told:
+        hole = Hole(date.fromisoformat(after), count)
+        since = bisect_right(known, hole.after)
+        if count == SILENT:
+            until = known[since] if since < len(known) else today
+            hole = Hole(hole.after, (until - hole.after).days - 1)
+        filled = bisect_left(known, hole.until) - since
+        # A short silence that has ended stands as long as the days show that it is no chance.
+        ended = count == SILENT and hole.until < today and hole.days < LONG
+        if after > accepted and not ended and filled * 2 <= hole.days:
+            yield hole
 
 
-def _first(transaction_time: str) -> str:
-    """The first day after which a hole shows: it needs a window before it."""
-    return str(date.fromisoformat(recent(transaction_time)) + timedelta(days=WINDOW))
+def kept(found: Iterable[Hole], today: date) -> list[Told]:
+    """What is to be remembered of holes."""
+    return [(str(hole.after), SILENT if hole.until >= today else hole.days) for hole in found]
 
 
 def _counted(days: Mapping[str, int], today: date) -> list[tuple[date, int]]:

@@ -1,7 +1,7 @@
 """What a site forgets is nowhere on its disk any more."""
 
 import stat
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -150,6 +150,23 @@ def test_what_a_patients_records_contained_is_forgotten_with_them(tmp_path: Path
     assert [each.resources["Location"] for each in after.patients()] == [
         each.resources["Location"] for each in before.patients() if each.id == "p2"
     ]
+
+
+def test_no_day_remains_on_which_there_was_nobody_else(tmp_path: Path) -> None:
+    """As the one before days on which nothing came."""
+
+    def on(day: date, of: str) -> list[dict[str, Any]]:
+        when = {"effectiveDateTime": f"{day}T10:00:00Z"}
+        return [observation(f"{of}-{day}-{n}", of) | when for n in range(2)]
+
+    days = (date(2026, 3, 1) + timedelta(days=n) for n in range(60))
+    regular = [each for day in days for each in on(day, "p2")]
+    built(tmp_path, [patient(GONE), patient("p2")], [*regular, *on(date(2026, 5, 20), GONE)])
+    before = require_index(tmp_path).facts.expected.holes["Observation"]
+    assert [day for day, _ in before] == ["2026-04-29", "2026-05-20"]
+    forget_patient(tmp_path, GONE)
+    after = require_index(tmp_path).facts.expected.holes["Observation"]
+    assert [day for day, _ in after] == ["2026-04-29"]
 
 
 def test_who_is_not_there_is_not_forgotten(site: Path) -> None:

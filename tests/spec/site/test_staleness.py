@@ -14,6 +14,7 @@ from msgspec import structs
 
 from service.measure.package import load_package
 from service.measure.period import Period
+from service.site.acquisition import Acquisition
 from service.site.building import build_store
 from service.site.judging import Judge
 from service.site.mapping import NO_MAPPING
@@ -313,15 +314,59 @@ def test_what_is_brought_later_fills_the_hole(tmp_path: Path) -> None:
     assert stale(after, "2026-05") == []
 
 
+def again(folder: Path, day: str, records: list[dict[str, Any]]) -> tuple[Acquisition, Store]:
+    """A full pull on a later day, and its store."""
+    pull = replace(
+        pulled(folder / "pull", [patient("a")], records),
+        transaction_time=f"{day}T00:00:00+00:00",
+    )
+    return pull, build_store(pull, PLAN, folder)
+
+
+def test_one_that_shows_by_the_days_before_an_earlier_one_is_remembered_with_it(
+    tmp_path: Path,
+) -> None:
+    """A feed that stopped, came back for a few days, and stopped again."""
+    first = [
+        *daily(date(2026, 1, 10), first=date(2025, 11, 1)),
+        *daily(date(2026, 1, 25), first=date(2026, 1, 21)),
+    ]
+    said = []
+    for day in (date(2026, 6, 1), date(2027, 1, 28), date(2027, 7, 15)):
+        since = daily(day - timedelta(days=1), first=date(2026, 2, 5))
+        _, store = again(tmp_path, str(day), [*first, *since])
+        said.append([each.where for each in stale(store, "2026-01")])
+    both = ["Observation after 2026-01-10", "Observation after 2026-01-25"]
+    assert said == [both] * 3
+
+
+def test_a_silence_lasts_for_as_long_as_nothing_comes(tmp_path: Path) -> None:
+    """Longer than days are counted; and it is one."""
+    records = daily(date(2026, 5, 12))
+    for day in ("2026-06-01", "2027-06-01", "2027-06-11", "2028-05-20"):
+        _, store = again(tmp_path, day, records)
+        month = f"{date.fromisoformat(day) - timedelta(days=30):%Y-%m}"
+        [found] = stale(store, month)
+        assert found.count == (date.fromisoformat(day) - date(2026, 5, 12)).days - 1
+    _, store = again(
+        tmp_path, "2028-06-20", [*records, *daily(date(2028, 6, 19), date(2028, 5, 21))]
+    )
+    assert stale(store, "2028-04") and not stale(store, "2029-06")
+
+
+def test_a_short_silence_that_ends_is_told_no_more(tmp_path: Path) -> None:
+    """Four days without any may be chance, once it goes on."""
+    records = daily(date(2026, 5, 27))
+    assert stale(again(tmp_path, "2026-06-01", records)[1], "2026-05")
+    records += daily(date(2026, 6, 9), first=date(2026, 6, 1))
+    assert not stale(again(tmp_path, "2026-06-10", records)[1], "2026-05")
+
+
 def test_a_hole_is_remembered_when_the_days_are_too_old_to_show_it(tmp_path: Path) -> None:
     built(tmp_path, [patient("a")], mended())
     lasting = [*daily(date(2026, 5, 12)), *daily(date(2027, 7, 14), first=date(2026, 5, 23))]
     for _ in range(2):
-        pull = replace(
-            pulled(tmp_path / "pull", [patient("a")], lasting),
-            transaction_time="2027-07-15T00:00:00+00:00",
-        )
-        store = build_store(pull, PLAN, tmp_path)
+        pull, store = again(tmp_path, "2027-07-15", lasting)
         assert "2026-05-12" not in store.facts.days["Observation"]
         assert [each.where for each in stale(store, "2026-05")] == ["Observation after 2026-05-12"]
     accept_store(tmp_path)
