@@ -94,27 +94,28 @@ class Endpoint:
         *,
         stream: bool = False,
     ) -> httpx.Response:
-        response = self._attempt(method, url, headers, body, stream)
+        token, response = self._attempt(method, url, headers, body, stream)
         if response.status_code == 401:
             response.close()
-            response = self._attempt(method, url, headers, body, stream)
+            token, response = self._attempt(method, url, headers, body, stream)
         if response.status_code == 403:
             _read(response)  # and its connection is free again
-            if self.service.widen():
-                response = self._attempt(method, url, headers, body, stream)
+            if self.service.widen(token):
+                _, response = self._attempt(method, url, headers, body, stream)
         if response.status_code in (401, 403):
             raise self._refusal(response)
         return response
 
     def _attempt(
         self, method: str, url: str, headers: Mapping[str, str], body: Body | None, stream: bool
-    ) -> httpx.Response:
+    ) -> tuple[str, httpx.Response]:
+        """The token that was sent, and the answer."""
         token = self.service.token()
         request = self._request(method, url, {**headers, "Authorization": f"Bearer {token}"}, body)
         response = send(self.client, request, stream=stream)
         if response.status_code == 401:
             self.service.forget(token)
-        return response
+        return token, response
 
     def _request(
         self, method: str, url: str, given: Mapping[str, str], body: Body | None = None

@@ -135,13 +135,16 @@ class BackendService:
             if self._token is not None and self._token.access_token == token:
                 self._token = None
 
-    def widen(self) -> bool:
+    def widen(self, token: str) -> bool:
         """Ask for system/* from now on: some servers want it for an export, whatever its types.
 
-        False when the EHR does not grant it, or it is what was asked already.
+        ``token`` is the one that was not enough. False when the EHR does not grant more, or that
+        token had it already; True, too, when another thread has asked meanwhile.
         """
         with self._lock:
-            if self.is_wide or not self._may_widen:
+            if self.is_wide:
+                return token != self.token()
+            if not self._may_widen:
                 return False
             narrow, self._scopes, self._token = self._scopes, self._wide, None
             try:

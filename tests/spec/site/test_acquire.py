@@ -2,12 +2,18 @@
 
 import json
 from pathlib import Path
+from threading import Barrier
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 
 from service.demo.ehr import EhrClient, run_ehr
+from service.fhir.endpoint import Endpoint
+from service.fhir.http import open_client
 from service.fhir.keys import read_signing_key
+from service.fhir.smart import BackendService, discover
+from service.fhir.together import together
 from service.measure.completeness import COMPLETE, Verdict
 from service.site.acquire import acquire
 from service.site.building import build_store
@@ -105,3 +111,27 @@ def test_a_server_that_wants_wider_scopes_for_an_export_is_asked_for_them(tmp_pa
         store = build_store(acquire(config, PLAN, QUICK), PLAN, tmp_path / "data")
     assert store.completeness() == COMPLETE
     assert store.facts.patients == len(PATIENTS)
+
+
+def test_several_calls_at_once_that_want_wider_scopes_get_them(tmp_path: Path) -> None:
+    """As downloads that go on after a run was killed: each is refused before any asks for more."""
+    keys = write_keys(tmp_path)
+    signing = read_signing_key(keys["ec"], "ec")
+    refused = Barrier(4, timeout=60)
+
+    def wait_for_the_others(response: httpx.Response) -> None:
+        if response.status_code == 403:
+            refused.wait()
+
+    with (
+        run_ehr(
+            tmp_path / "server", [EhrClient("weir", signing.jwks())], enforce_scopes=True
+        ) as server,
+        open_client() as client,
+    ):
+        client.event_hooks["response"].append(wait_for_the_others)
+        configuration = discover(client, server.base_url)
+        service = BackendService(client, configuration, "weir", signing, ["Patient"])
+        endpoint = Endpoint(server.base_url, client, service, QUICK)
+        answers = together(endpoint.get, [f"{server.base_url}/Location"] * 4, 4)
+    assert [each.status_code for each in answers] == [200] * 4
