@@ -1,8 +1,9 @@
 """The verdict on one measure in one period, from all that is known of its data."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from math import ceil
 from zoneinfo import ZoneInfo
 
@@ -13,7 +14,7 @@ from service.measure.period import Period
 from service.site.config import VerdictConfig
 from service.site.expectation import shortfalls_in
 from service.site.needs import needs_of
-from service.site.staleness import all_holes
+from service.site.staleness import Hole, all_holes
 from service.site.store import Facts
 from service.site.survey import Survey
 from service.site.verdict import Fault, Finding, concerning, judge
@@ -73,18 +74,29 @@ class Judge:
         return Judged(judge(found, records, self.rules.tolerated_share), tuple(sorted(found)))
 
     def _silent_types(
-        self, types: Iterable[str], package: MeasurePackage, period: Period
+        self, types: Set[str], package: MeasurePackage, period: Period
     ) -> Iterator[Finding]:
         """Those that were silent, or are, on days that the period needs."""
         first = looking_back(package, period).start
         last = _followed_up(package, period, self.zone).date()
-        for name in sorted(types):
-            accepted = self.facts.expected.silent.get(name, "")
-            days = self.facts.days.get(name, {})
-            told = self.facts.expected.holes.get(name, ())
-            for hole in all_holes(days, told, self.as_of.date(), accepted):
-                if hole.touches(first, last):
-                    yield hole.finding(name)
+        for name in sorted(types & self._holes.keys()):
+            yield from (
+                hole.finding(name) for hole in self._holes[name] if hole.touches(first, last)
+            )
+
+    @cached_property
+    def _holes(self) -> dict[str, list[Hole]]:
+        """The times without a record, by type: the same for all measures and periods."""
+        expected = self.facts.expected
+        return {
+            name: all_holes(
+                self.facts.days.get(name, {}),
+                expected.holes.get(name, ()),
+                self.as_of.date(),
+                expected.silent.get(name, ""),
+            )
+            for name in self.facts.elements
+        }
 
 
 def is_over(

@@ -4,7 +4,7 @@ Only the elements that the plan names are decoded at all; they are kept as the E
 for byte, so a decimal keeps its digits.
 """
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -136,23 +136,8 @@ def shape_of(type_name: str, elements: frozenset[str]) -> Shape:
     kept = elements | ALWAYS | set(path[:1])
     earlier = EARLIER.get(type_name, {})
     names = frozenset(_json_names(type_name, kept)) | earlier.keys()
-    fields: dict[str, tuple[Any, Any]] = {
-        "resourceType": (str, ""),
-        "id": (str, ""),
-        "meta": (Meta | None, None),
-        "contained": (list[Raw] | None, None),
-        **dict.fromkeys(sorted(names), (Raw, Raw())),
-    }
     plain = len(path) == 1 and is_single(type_name, path[0])
-    if plain:
-        fields[path[0]] = (Link | None, None)
     demands = demands_of(type_name)
-    fields |= dict.fromkeys(demands.codes, (str | None, ""))
-    struct = msgspec.defstruct(
-        type_name, [(name, *field) for name, field in fields.items()], omit_defaults=True, gc=False
-    )
-    dates = tuple(name for name in date_names(type_name) if name in names)
-    decoder = msgspec.json.Decoder(struct)
     codes = tuple(
         (name, of if name in demands.elements else of | {""}) for name, of in demands.codes.items()
     )
@@ -161,10 +146,10 @@ def shape_of(type_name: str, elements: frozenset[str]) -> Shape:
     demanded = tuple(of for of in properties if names.issuperset(of) and elsewhere.isdisjoint(of))
     return Shape(
         type_name,
-        decoder,
-        path,
-        plain,
-        dates,
+        _decoder(type_name, names, path[0] if plain else None, demands.codes),
+        link=path,
+        plain=plain,
+        dates=tuple(name for name in date_names(type_name) if name in names),
         born="birthDate" in names,
         codes=codes,
         demanded=demanded,
@@ -172,6 +157,24 @@ def shape_of(type_name: str, elements: frozenset[str]) -> Shape:
         earlier=tuple(sorted(earlier.items())),
         planned="status" in demands.codes,
     )
+
+
+def _decoder(
+    type_name: str, names: Set[str], owner: str | None, codes: Iterable[str]
+) -> msgspec.json.Decoder[Any]:
+    """Reads what is kept as it is written, but for the Reference to its owner and some codes."""
+    fields: dict[str, tuple[Any, Any]] = {
+        "resourceType": (str, ""),
+        "id": (str, ""),
+        "meta": (Meta | None, None),
+        "contained": (list[Raw] | None, None),
+        **dict.fromkeys(sorted(names), (Raw, Raw())),
+    }
+    if owner is not None:
+        fields[owner] = (Link | None, None)
+    fields |= dict.fromkeys(codes, (str | None, ""))
+    listed = [(name, *field) for name, field in fields.items()]
+    return msgspec.json.Decoder(msgspec.defstruct(type_name, listed, omit_defaults=True, gc=False))
 
 
 def _json_names(type_name: str, elements: Set[str]) -> Iterator[str]:
