@@ -1,7 +1,8 @@
 """Reading the NDJSON lines of a pull: what is kept of each, whose it is, what it refers to.
 
-Most lines are as expected and are read many at a time; any that is not is read again by itself, so
-that one bad line costs its neighbours nothing.
+Most lines are as expected and are read many at a time, a column for each key (see `columns`).
+Where one is not, all are read record by record, and those that cannot be read so each by itself: a
+bad line costs its neighbours nothing.
 """
 
 import re
@@ -13,27 +14,21 @@ import msgspec
 from service.fhir.compartment import SHARED, resource_types
 from service.fhir.outcome import issues
 from service.fhir.surrogates import without_halves
+from service.site.columns import Columns, KeyReader, columns_of
 from service.site.contained import BETWEEN, Lifted, lift, refers_within
+from service.site.day import day_of
+from service.site.meta import take_off
 from service.site.owner import Owners
 from service.site.plan import AcquisitionPlan
 from service.site.record_text import SURE, RecordText, is_simple, is_unwieldy
 from service.site.row import Read, Row, Unasked, Unusable
-from service.site.shape import Meta, Shape, shape_of
+from service.site.shape import Shape, shape_of
 from service.site.soundness import is_birth_date, is_redacted, is_whole, refers_oddly
 from service.site.verdict import Fault
 
-# What is dated and may never be (http://hl7.org/fhir/R4/valueset-event-status.html and others).
-PLANNED = frozenset(
-    {
-        *("planned", "proposed", "pending", "booked", "waitlist", "scheduled", "not-started"),
-        *("draft", "on-hold", "preparation", "registered"),
-    }
-)
-_INSTANT = re.compile(r"[-0-9T:.Z+]{1,40}")
 _ID = re.compile(r"[-A-Za-z0-9.]{1,256}|[^/?#\s\x00-\x20\x7f]{1,256}")  # the usual ones first
-_DAY = re.compile(rb'"(\d{4}-(?:0[1-9]|1[0-2])(?:-(?:0[1-9]|[12]\d|3[01]))?)')
 _LIFTED_ID = re.compile(r"[-A-Za-z0-9.~]{1,256}")
-_matches_id, _matches_instant, _find_day = _ID.fullmatch, _INSTANT.fullmatch, _DAY.search
+_matches_id = _ID.fullmatch
 _encode, _encode_lines = msgspec.json.Encoder().encode, msgspec.json.Encoder().encode_lines
 
 
@@ -49,24 +44,41 @@ class Intake:
         self, plan: AcquisitionPlan, base_url: str, aliases: Mapping[str, str] | None = None
     ) -> None:
         self._shapes = {name: shape_of(name, elements) for name, elements in plan.elements.items()}
+        self._key_readers = {
+            name: KeyReader(shape, aliases or {})
+            for name, shape in self._shapes.items()
+            if shape.plain and not shape.born
+        }
         self._owners = Owners(base_url, aliases or {})
         self._text = RecordText(base_url, plan.types)
 
-    def read_lines(self, lines: bytes, expected: str) -> list[Read | None]:
-        """What becomes of each of some whole lines; None for blank ones.
+    def read_lines(self, lines: bytes, expected: str) -> Columns | list[Read | None]:
+        """What becomes of some whole lines; None for blank ones.
 
         ``expected`` is the type that the resources of the file should be of.
         """
-        shape = self._shapes[expected]
-        records = _decoded(lines, shape)
-        if records is None:
-            apart = lines.removesuffix(b"\n").split(b"\n")
-            return [self.read(line, expected) if line.strip() else None for line in apart]
-        reads = self._read_all(records, shape)
-        if None in reads:
-            apart = lines.split(b"\n")
-            reads = [self.read(apart[n], expected) if r is None else r for n, r in enumerate(reads)]
+        reads = self._read_columns(lines, expected)
+        if reads is None:
+            shape = self._shapes[expected]
+            records = _decoded(lines, shape.decoder)
+            reads = [None] * _ends(lines) if records is None else self._read_all(records, shape)
+        if isinstance(reads, Columns) or None not in reads:
+            return reads
+        apart = lines.split(b"\n")
+        for number, read in enumerate(reads):
+            if read is None and apart[number].strip():
+                reads[number] = self.read(apart[number], expected)
         return reads
+
+    def _read_columns(self, lines: bytes, expected: str) -> Columns | list[Read | None] | None:
+        """The same for lines that are all as most are, else None."""
+        reader = self._key_readers.get(expected)
+        records = _decoded(lines, reader.decoder) if reader else None
+        keys = reader.read(records) if reader and records else None
+        if records is None or keys is None:
+            return None
+        text = _encode_lines(records)
+        return columns_of(keys, text) or self._with_texts(list(keys.rows()), text)
 
     def read(self, line: bytes, expected: str) -> Read:
         """The record on a line of a file whose resources should be of type ``expected``."""
@@ -105,7 +117,10 @@ class Intake:
             except (ValueError, RecursionError):  # what stands inside is no JSON that we can read
                 pass
             reads.append(read)
-        text = _encode_lines(records)
+        return self._with_texts(reads, _encode_lines(records))
+
+    def _with_texts(self, reads: list[Read | None], text: bytes) -> list[Read | None]:
+        """The same after the rows among them have got their texts, which are lines of this one."""
         simple = is_simple(text)
         for number, json in enumerate(text.split(b"\n")[:-1]):
             row = reads[number]
@@ -137,22 +152,10 @@ class Intake:
         doubt = None if sure else Fault.NOT_UNDERSTOOD
         if shape.born and not is_birth_date(record.birthDate):
             doubt = Fault.NO_BIRTH_DATE
-        updated = ""
-        if (meta := record.meta) is not None:
-            told = meta.lastUpdated
-            if told and _matches_instant(told):
-                updated = told
-            if meta.security and is_redacted(meta.security):
-                doubt = doubt or Fault.NOT_UNDERSTOOD
-            record.meta = Meta(meta.profile) if meta.profile else None
-        day = ""
-        for name in shape.dates:
-            if found := _find_day(getattr(record, name)):
-                day = found[1].decode()
-                break
-        if day and shape.planned and record.status in PLANNED:
-            day = day[:7]
-        row = Row(shape.type, id, owner, updated, day, doubt)
+        if record.meta is not None and is_redacted(record.meta.security):
+            doubt = doubt or Fault.NOT_UNDERSTOOD
+        updated = take_off(record)
+        row = Row(shape.type, id, owner, updated, day_of(record, shape), doubt)
         if record.contained:
             self._keep_contained(row, record)
         return row
@@ -229,16 +232,20 @@ class _Head(msgspec.Struct):
     id: str = ""
 
 
-def _decoded(lines: bytes, shape: Shape) -> list[Any] | None:
+def _decoded(lines: bytes, decoder: msgspec.json.Decoder[Any]) -> list[Any] | None:
     """The records on lines of which every one is a record; else None."""
     try:
         if not lines.isascii():
             lines.decode()
-        records: list[Any] = shape.decoder.decode_lines(lines)
+        records: list[Any] = decoder.decode_lines(lines)
     except (ValueError, RecursionError):
         return None
-    ends = lines.count(b"\n") + (not lines.endswith(b"\n"))
-    return records if len(records) == ends else None
+    return records if len(records) == _ends(lines) else None
+
+
+def _ends(lines: bytes) -> int:
+    """How many lines they are."""
+    return lines.count(b"\n") + (not lines.endswith(b"\n"))
 
 
 def _stranger(type_name: str, line: bytes) -> Fault | Unasked:

@@ -58,11 +58,13 @@ class RecordText:
         return frozenset(named)
 
 
-def is_simple(text: bytes) -> bool:
-    """Whether text is `RecordText.plain` already, and refers to nothing but patients."""
+def is_simple(text: bytes, known: int = 0) -> bool:
+    """Whether text is `RecordText.plain` already, and refers to nothing but patients; that it does
+    so at least ``known`` times is known."""
     if b"\t" in text or b"\r" in text or b"\\" in text:
         return False
-    return text.count(_REFERENCE) == text.count(_TO_PATIENT)
+    refers = text.count(_REFERENCE)
+    return refers == known or refers == text.count(_TO_PATIENT)
 
 
 def is_unwieldy(json: bytes) -> bool:

@@ -17,6 +17,7 @@ from service.errors import ConfigError
 from service.fhir.compartment import SHARED, is_single, patient_link
 from service.fhir.demands import demands_of
 from service.fhir.model import qualified, r4
+from service.site.meta import Meta
 from service.site.plan import ALL_ELEMENTS
 
 # Kept whether a measure reads them or not: without them a resource can mean its opposite. Most are
@@ -78,18 +79,10 @@ DATES = (
 )
 
 
-class Meta(msgspec.Struct, omit_defaults=True, gc=False):
-    """What is read of Resource.meta; ``lastUpdated`` is taken off before it is kept."""
-
-    # Like all that is read of a record it is part of no cycle, and nothing the collector need see.
-
-    profile: list[str] | None = None
-    lastUpdated: str | None = ""
-    security: Raw = Raw()
-
-
 class Link(msgspec.Struct, gc=False):
     """A Reference to the patient; what stands beside it, as a name, is not kept."""
+
+    # Like all that is read of a record it is part of no cycle, and nothing the collector need see.
 
     reference: str = ""
 
@@ -135,7 +128,8 @@ def shape_of(type_name: str, elements: frozenset[str]) -> Shape:
     path = tuple(link.split(".")) if link else ()
     kept = elements | ALWAYS | set(path[:1])
     earlier = EARLIER.get(type_name, {})
-    names = frozenset(_json_names(type_name, kept)) | earlier.keys()
+    # In FHIR's order, in which most EHRs write them: so they are found at once.
+    names = dict.fromkeys([*_json_names(type_name, kept), *sorted(earlier)])
     plain = len(path) == 1 and is_single(type_name, path[0])
     demands = demands_of(type_name)
     codes = tuple(
@@ -143,7 +137,9 @@ def shape_of(type_name: str, elements: frozenset[str]) -> Shape:
     )
     properties = (tuple(_json_names(type_name, {element})) for element in sorted(demands.elements))
     elsewhere = {*path[:1], *demands.codes}  # looked at apart
-    demanded = tuple(of for of in properties if names.issuperset(of) and elsewhere.isdisjoint(of))
+    demanded = tuple(
+        of for of in properties if names.keys() >= set(of) and elsewhere.isdisjoint(of)
+    )
     return Shape(
         type_name,
         _decoder(type_name, names, path[0] if plain else None, demands.codes),
@@ -153,14 +149,14 @@ def shape_of(type_name: str, elements: frozenset[str]) -> Shape:
         born="birthDate" in names,
         codes=codes,
         demanded=demanded,
-        modifiers=tuple(sorted(names & MODIFIERS)),
+        modifiers=tuple(sorted(names.keys() & MODIFIERS)),
         earlier=tuple(sorted(earlier.items())),
         planned="status" in demands.codes,
     )
 
 
 def _decoder(
-    type_name: str, names: Set[str], owner: str | None, codes: Iterable[str]
+    type_name: str, names: Iterable[str], owner: str | None, codes: Iterable[str]
 ) -> msgspec.json.Decoder[Any]:
     """Reads what is kept as it is written, but for the Reference to its owner and some codes."""
     fields: dict[str, tuple[Any, Any]] = {
@@ -168,7 +164,7 @@ def _decoder(
         "id": (str, ""),
         "meta": (Meta | None, None),
         "contained": (list[Raw] | None, None),
-        **dict.fromkeys(sorted(names), (Raw, Raw())),
+        **dict.fromkeys(names, (Raw, Raw())),
     }
     if owner is not None:
         fields[owner] = (Link | None, None)

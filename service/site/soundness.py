@@ -38,6 +38,11 @@ def is_whole(record: Any, shape: Shape) -> bool:
     for name, codes in shape.codes:
         if getattr(record, name) not in codes:
             return False
+    return has_what_is_demanded(record, shape)
+
+
+def has_what_is_demanded(record: Any, shape: Shape) -> bool:
+    """Whether of each element that FHIR demands something is there, in one of its forms."""
     for names in shape.demanded:
         for name in names:
             value = getattr(record, name)

@@ -5,23 +5,27 @@ resources, which are nobody's, have one of their own. A record is known by the r
 which it was read and by its line there.
 """
 
+import errno
 import os
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 from typing import IO
 
 import msgspec
 
 from service.site.acquisition import AcquiredFile
+from service.site.columns import Columns
 from service.site.intake import Intake
 from service.site.quarantine import Entry, quoted
-from service.site.row import Row
+from service.site.row import Read, Row
 from service.site.verdict import Fault
 
-BLOCK = 2**18  # bytes that are decoded at once
+BLOCK = 2**17  # bytes that are decoded at once
+WAITING = 2**20  # bytes of which the rows are written at once
 LONGEST_LINE = 2**28
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 SHARED = -1  # the division of what is nobody's
@@ -79,9 +83,15 @@ def blocks(part: Range) -> Iterator[bytes]:
             file.readline()  # a line that begins before the range is the last range's
         elif file.read(len(BYTE_ORDER_MARK)) != BYTE_ORDER_MARK:
             file.seek(0)
-        while file.tell() < part.end:
-            block = file.read(min(BLOCK, part.end - file.tell()))
-            yield block if block.endswith(b"\n") else block + file.readline(LONGEST_LINE)
+        at = file.tell()  # asked once, for it costs as much as reading
+        while at < part.end:
+            block = file.read(min(BLOCK, part.end - at))
+            if not block:
+                raise OSError(errno.EIO, "A file of the pull has become shorter")
+            if not block.endswith(b"\n"):
+                block += file.readline(LONGEST_LINE)
+            at += len(block)
+            yield block
 
 
 class Tables:
@@ -91,8 +101,8 @@ class Tables:
         self._folder = folder
         self._process = process
         self._bounds = bounds
-        self._records: list[list[bytes]] = [[] for _ in range(len(bounds) + 2)]
-        self._references: list[list[bytes]] = [[] for _ in range(len(bounds) + 2)]
+        self._records: list[list[str]] = [[] for _ in range(len(bounds) + 2)]
+        self._references: list[list[str]] = [[] for _ in range(len(bounds) + 2)]
         self._files: dict[str, IO[bytes]] = {}
 
     def add(self, part: int, line: int, row: Row) -> None:
@@ -100,11 +110,24 @@ class Tables:
         owner = row.patient or ""
         division = bisect_right(self._bounds, owner) if owner else SHARED
         keys = f"{part}\t{line}\t{row.type}\t{row.id}\t{owner}\t{row.updated}\t{row.day}\t"
-        self._records[division].append(keys.encode() + row.json)
+        self._records[division].append(keys + row.json.decode())
         if row.references:
             waiting = self._references[division]
             for name, id in sorted(row.references):
-                waiting.append(f"{part}\t{line}\t{name}\t{id}".encode())
+                waiting.append(f"{part}\t{line}\t{name}\t{id}")
+
+    def add_columns(self, part: int, line: int, columns: Columns) -> None:
+        """The same for records that stood on neighbouring lines from ``line`` on."""
+        keys, count = columns.keys, len(columns.json)
+        same = (
+            repeat(str(part), count),
+            map(str, range(line, line + count)),
+            repeat(keys.type, count),
+        )
+        rows = zip(*same, *keys[1:], columns.json, strict=True)
+        divisions = [bisect_right(self._bounds, patient) for patient in keys.patients]
+        for division, row in zip(divisions, map("\t".join, rows), strict=True):
+            self._records[division].append(row)
 
     def write(self) -> None:
         """Hand what was added to the files."""
@@ -112,8 +135,8 @@ class Tables:
             for division, lines in enumerate(waiting):
                 if lines:
                     number = SHARED if division == len(waiting) - 1 else division
-                    lines.append(b"")
-                    self._file(f"{kind}-{number}").write(b"\n".join(lines))
+                    lines.append("")
+                    self._file(f"{kind}-{number}").write("\n".join(lines).encode())
                     lines.clear()
 
     def _file(self, name: str) -> IO[bytes]:
@@ -136,33 +159,55 @@ class Tables:
 def stage(part: Range, intake: Intake, tables: Tables, folder: Path) -> Staged:
     """Read a range into the tables; what cannot be used is listed in ``aside-<number>.ndjson``."""
     faults: Counter[Fault] = Counter()
-    line = lines = 0
+    line = lines = waiting = 0
     for block in blocks(part):
-        aside: list[tuple[int, Fault, bool]] = []
         reads = intake.read_lines(block, part.type)
-        for number, read in enumerate(reads):
-            if isinstance(read, Row):
-                for row in (read, *read.parts):
-                    tables.add(part.number, line + number, row)
-                if read.doubt:
-                    aside.append((number, read.doubt, True))
-                if read.type != part.type:
-                    aside.append((number, Fault.MISPLACED, True))
-            elif isinstance(read, Fault):
-                aside.append((number, read, False))
-        if aside:
-            texts = block.split(b"\n")
-            entries = [
-                Entry(part.path, line + at + 1, fault, None if kept else quoted(texts[at]))
-                for at, fault, kept in aside
-            ]
-            _list(folder / f"aside-{part.number}.ndjson", entries)
-            faults.update(fault for _, fault, _ in aside)
-        line += len(reads) - (not block.endswith(b"\n"))
-        lines += sum(read is not None for read in reads)
-        tables.write()
+        if isinstance(reads, Columns):
+            tables.add_columns(part.number, line, reads)
+            count = len(reads.json)
+            lines += count
+        else:
+            aside = list(_add(reads, part, line, tables))
+            if aside:
+                _set_aside(aside, block, part, line, folder)
+                faults.update(fault for _, fault, _ in aside)
+            count = len(reads)
+            lines += sum(read is not None for read in reads)
+        line += count - (not block.endswith(b"\n"))
+        waiting += len(block)
+        if waiting > WAITING:
+            tables.write()
+            waiting = 0
     tables.flush()
     return Staged(part.number, line, lines, dict(faults))
+
+
+def _add(
+    reads: Iterable[Read | None], part: Range, line: int, tables: Tables
+) -> Iterator[tuple[int, Fault, bool]]:
+    """Keep what was read from ``line`` on; the lines with a fault, with it and whether they are
+    kept."""
+    for number, read in enumerate(reads):
+        if isinstance(read, Row):
+            for row in (read, *read.parts):
+                tables.add(part.number, line + number, row)
+            if read.doubt:
+                yield number, read.doubt, True
+            if read.type != part.type:
+                yield number, Fault.MISPLACED, True
+        elif isinstance(read, Fault):
+            yield number, read, False
+
+
+def _set_aside(
+    aside: Iterable[tuple[int, Fault, bool]], block: bytes, part: Range, line: int, folder: Path
+) -> None:
+    texts = block.split(b"\n")
+    entries = [
+        Entry(part.path, line + at + 1, fault, None if kept else quoted(texts[at]))
+        for at, fault, kept in aside
+    ]
+    _list(folder / f"aside-{part.number}.ndjson", entries)
 
 
 def _list(path: Path, entries: list[Entry]) -> None:

@@ -4,13 +4,16 @@ import json
 from typing import Any
 
 import msgspec
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from service.site.columns import Columns
 from service.site.intake import Intake
 from service.site.plan import AcquisitionPlan
 from service.site.row import Row, Unasked
 from service.site.verdict import Fault
+from tests.reads import one_by_one
 
 INTAKE = Intake(
     AcquisitionPlan(
@@ -104,6 +107,100 @@ other_lines = damaged().filter(lambda line: b"\n" not in line) | st.sampled_from
 def test_many_lines_at_once_are_read_as_each_by_itself(lines: list[bytes], expected: str) -> None:
     each = [INTAKE.read(line, expected) if line.strip() else None for line in lines]
     text = b"\n".join(lines)
-    assert INTAKE.read_lines(text + b"\n", expected) == each
+    assert one_by_one(INTAKE, text + b"\n", expected) == each
     if lines[-1]:
-        assert INTAKE.read_lines(text, expected) == each
+        assert one_by_one(INTAKE, text, expected) == each
+
+
+# Observations as most are, but for what is drawn for one or all of them
+USUAL: dict[str, Any] = {
+    "resourceType": "Observation",
+    "id": "o-1",
+    "meta": {"lastUpdated": "2026-03-04T05:06:07.890+01:00", "profile": ["p"]},
+    "status": "final",
+    "code": {"coding": [{"system": "s", "code": "c"}]},
+    "subject": {"reference": "Patient/1", "display": "Somebody"},
+    "effectiveDateTime": "2025-12-31T23:59:00Z",
+    "valueString": "so",
+}
+OBSERVATIONS = Intake(
+    AcquisitionPlan({"Observation": frozenset({"code", "effective", "value", "encounter"})}),
+    "https://ehr.example/fhir",
+    {"old": "new"},
+)
+ABSENT = object()
+# Deeper than is kept, in more than 1,500 letters, and in less of more bytes
+DEEP = [json.loads("[" * 250 + f'"{text}"' + "]" * 250) for text in ("x" * 1500, "ü" * 600)]
+OTHERWISE: dict[str, list[Any]] = {
+    "resourceType": ["Patient", "Encounter", "", None, 5, ABSENT],
+    "id": ["é", "", "a b", "a:b+c_d", "1" * 256, "1" * 257, None, ABSENT],
+    "meta": [
+        *(ABSENT, None, {}, 5, {"profile": []}, {"profile": ["p", "q"]}, {"lastUpdated": None}),
+        *({"lastUpdated": told, "profile": ["p"]} for told in ("soon", "1" * 41, "", None, "é", 5)),
+        *({"lastUpdated": "2026", "tag": []}, {"security": []}),
+        {"security": [{"code": "REDACTED"}], "profile": ["p"]},
+    ],
+    "status": ["registered", "entered-in-error", "preliminary", "new", "", None, ABSENT],
+    "code": [{}, None, "", {"text": "x"}, ABSENT],
+    "subject": [
+        *({"reference": "Patient/old"}, {"reference": "https://ehr.example/fhir/Patient/1"}),
+        *({"reference": "Patient/1/_history/2"}, {"reference": "Group/1"}, {"reference": ""}),
+        *({"reference": "Patient/é"}, {"reference": "Patient/"}, {"display": "x"}, None, ABSENT),
+        *({"reference": "XPatient/1"}, {"reference": "1"}, {"reference": "patient/1"}),
+    ],
+    "effectiveDateTime": ["2025", "2025-13-01", "2025-02", "2025-02-31", "soon", "", None, ABSENT],
+    "effectivePeriod": [{"start": "2025-01-01", "end": "2025-01-02"}, {"end": "2025-03"}, {}, None],
+    "encounter": [{"reference": "Encounter/7"}, {"reference": "#in"}, {"display": "x"}, None],
+    "contained": [[{"resourceType": "Encounter", "id": "in", "status": "finished"}], [], None],
+    "modifierExtension": [[{"url": "u"}], [], None],
+    "implicitRules": ["urn:r", "", None],
+    "valueString": ["ü", "a\tb", 'a"b', "\ud800", '"reference"', "x" * 1500, "ü" * 1000, *DEEP, {}],
+    "issued": ["2026-01-01", 5],
+}
+
+
+@st.composite
+def observations(draw: st.DrawFn) -> list[bytes]:
+    """Neighbours that have something in common, or one of which has what the others have not."""
+    many = [{**USUAL, "id": f"o-{n}"} for n in range(draw(st.integers(1, 4)))]
+    for _ in range(draw(st.integers(0, 3))):
+        name = draw(st.sampled_from(sorted(OTHERWISE)))
+        value = draw(st.sampled_from(OTHERWISE[name]))
+        for each in draw(st.sampled_from([many, many[:1], many[-1:]])):
+            each[name] = value
+    return written(many, ascii=draw(st.booleans()))
+
+
+def written(many: list[dict[str, Any]], *, ascii: bool = False) -> list[bytes]:
+    """The lines of some records, without what is absent."""
+    lines = [{name: value for name, value in each.items() if value is not ABSENT} for each in many]
+    return [json.dumps(each, ensure_ascii=ascii).encode("utf-8", "replace") for each in lines]
+
+
+def check_together(lines: list[bytes]) -> None:
+    """They are read together as each is by itself."""
+    each = [OBSERVATIONS.read(line, "Observation") for line in lines]
+    assert one_by_one(OBSERVATIONS, b"\n".join(lines) + b"\n", "Observation") == each
+
+
+@pytest.mark.parametrize("name", OTHERWISE)
+@pytest.mark.parametrize(
+    "among", [slice(0, 1), slice(1, 2), slice(3)], ids=["first", "last", "all"]
+)
+def test_whatever_some_have_otherwise_each_is_read_as_by_itself(name: str, among: slice) -> None:
+    for value in OTHERWISE[name]:
+        many = [{**USUAL, "id": f"o-{n}"} for n in range(2)]
+        for each in many[among]:
+            each[name] = value
+        check_together(written(many))
+
+
+@settings(max_examples=500)
+@given(observations())
+def test_neighbours_are_read_column_by_column_as_each_by_itself(lines: list[bytes]) -> None:
+    check_together(lines)
+
+
+def test_neighbours_as_most_are_are_read_column_by_column() -> None:
+    lines = written([{**USUAL, "id": f"o-{n}"} for n in range(2)])
+    assert isinstance(OBSERVATIONS.read_lines(b"\n".join(lines), "Observation"), Columns)

@@ -10,6 +10,7 @@ from service.site.intake import Intake
 from service.site.plan import AcquisitionPlan, merge
 from service.site.row import Row, Unasked
 from service.site.verdict import Fault
+from tests.reads import one_by_one
 
 BASE = "https://ehr.example/fhir"
 PLAN = AcquisitionPlan(
@@ -218,7 +219,7 @@ def test_slashes_may_be_escaped(many: bool) -> None:
     """As JSON allows, and as PHP writes them."""
     escaped = json.dumps({**ENCOUNTER, "location": LOCATIONS, "status": "\\/"}).replace("/", "\\/")
     if many:
-        [row] = INTAKE.read_lines(escaped.encode(), "Encounter")
+        [row] = one_by_one(INTAKE, escaped.encode(), "Encounter")
     else:
         row = read(escaped.encode(), "Encounter")
     assert isinstance(row, Row) and row.patient == "1"
@@ -269,7 +270,7 @@ def test_a_text_that_was_cut_in_the_middle_of_a_character_is_read(
 ) -> None:
     line = OF_ONE + b'"valueString":"' + written.encode() + b'"}'
     if many:
-        [row] = INTAKE.read_lines(line + b"\n", "Observation")
+        [row] = one_by_one(INTAKE, line + b"\n", "Observation")
     else:
         row = read(line)
     assert isinstance(row, Row), row
@@ -345,7 +346,7 @@ def doubt(type_name: str, **other: Any) -> Fault | None:
     line = json.dumps({name: value for name, value in given.items() if value != "gone"}).encode()
     row = DEMANDING.read(line, type_name)
     assert isinstance(row, Row), row
-    assert DEMANDING.read_lines(line, type_name) == [row]
+    assert one_by_one(DEMANDING, line, type_name) == [row]
     return row.doubt
 
 
@@ -449,7 +450,7 @@ def test_whose_a_contained_device_is_its_holder_tells(of: dict[str, Any]) -> Non
     device = {"resourceType": "Device", "id": "d", "patient": of}
     given = observation(status="final", device={"reference": "#d"}, contained=[device])
     told = given | {"meta": {"lastUpdated": "2026-05-01T00:00:00Z"}}
-    [row] = intake.read_lines(json.dumps(told).encode(), "Observation")
+    [row] = one_by_one(intake, json.dumps(told).encode(), "Observation")
     assert isinstance(row, Row) and row.doubt is None
     [part] = row.parts
     assert (part.patient, part.updated) == (None, row.updated)
@@ -461,7 +462,7 @@ def test_an_odd_thing_in_what_is_contained_costs_that_record_alone(inner: Any) -
     odd = {**ENCOUNTER, "status": "finished", **place("#l"), "contained": within}
     lines = [odd, {**ENCOUNTER, "status": "finished", "id": "fine"}]
     text = b"\n".join(json.dumps(each).encode() for each in lines)
-    first, second = INTAKE.read_lines(text, "Encounter")
+    first, second = one_by_one(INTAKE, text, "Encounter")
     assert first is Fault.UNREADABLE or (isinstance(first, Row) and first.doubt)
     assert isinstance(second, Row)
 
@@ -470,7 +471,7 @@ def test_an_odd_thing_in_what_is_contained_costs_that_record_alone(inner: Any) -
 def test_what_has_an_id_that_is_none_of_fhirs_is_not_lifted_out(id: str) -> None:
     within = [{"resourceType": "Location", "id": "l", "status": "active"}]
     given = {**ENCOUNTER, "id": id, "status": "finished", **place("#l"), "contained": within}
-    [row] = INTAKE.read_lines(json.dumps(given).encode(), "Encounter")
+    [row] = one_by_one(INTAKE, json.dumps(given).encode(), "Encounter")
     assert isinstance(row, Row) and row.doubt is Fault.NOT_UNDERSTOOD
 
 

@@ -1,0 +1,125 @@
+"""Reading neighbours together: the keys of records that are as most are, a column at a time.
+
+Nearly all records of a file have the same elements in the same forms, and a step of Python for a
+column of them costs little more than one for a record. Of records of which any is not as most are
+there are no columns: they are read one by one (see `intake`), with the same result.
+"""
+
+from collections.abc import Collection, Iterator
+from operator import attrgetter
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from service.site.day import PLANNED, days_of
+from service.site.meta import Unlabelled, take_off_all
+from service.site.record_text import SURE, is_simple
+from service.site.row import Row
+from service.site.shape import Link, Shape
+from service.site.soundness import EMPTY, has_what_is_demanded
+
+TO_PATIENT = "Patient/"
+_IN_IDS, _LONGEST_ID = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.", 256
+_id = attrgetter("id")
+
+
+class Keys(NamedTuple):
+    """What the rows of some records of one type begin with (see `Row`)."""
+
+    type: str
+    ids: list[str]
+    patients: list[str]
+    updated: list[str]
+    days: list[str]
+
+    def rows(self) -> Iterator[Row]:
+        """The rows, still without their texts."""
+        for id, patient, updated, day in zip(*self[1:], strict=True):
+            yield Row(self.type, id, patient, updated, day)
+
+
+class Columns(NamedTuple):
+    """Rows that refer to nothing but their patients, and nothing makes doubtful."""
+
+    keys: Keys
+    json: list[str]
+
+
+def columns_of(keys: Keys, text: bytes) -> Columns | None:
+    """The rows of which the lines of a text are the records; None if any text is not as most are.
+
+    Each record refers to its patient, as far as its key tells in a form that is kept.
+    """
+    if not is_simple(text, len(keys.ids)):
+        return None
+    json = text.decode().split("\n")
+    del json[-1]
+    lengths = map(len, json if text.isascii() else text.split(b"\n"))
+    return Columns(keys, json) if max(lengths) <= SURE else None
+
+
+class KeyReader:
+    """Reads the keys of records of one shape, whose patient one single Reference names.
+
+    ``decoder`` decodes what is as most are and nothing else: resources with all that FHIR demands,
+    without anything that could change their meaning, and not only planned. Patients among the
+    ``aliases`` are not as most are.
+    """
+
+    def __init__(self, shape: Shape, aliases: Collection[str]) -> None:
+        self.decoder = _decoder(shape)
+        self._shape = shape
+        self._aliases = frozenset(aliases)
+        self._reference = attrgetter(f"{shape.link[0]}.reference")
+
+    def read(self, records: list[Any]) -> Keys | None:
+        """The keys of what was decoded, and takes off it what is not kept; None, and nothing taken,
+        if any record is not as most are."""
+        ids = list(map(_id, records))
+        patients = self._patients(records)
+        if patients is None or not _are_ids(ids) or max(map(len, ids)) > _LONGEST_ID:
+            return None
+        if not _have_what_is_demanded(records, self._shape):
+            return None
+        days = days_of(records, self._shape)
+        return Keys(self._shape.type, ids, patients, take_off_all(records), days)
+
+    def _patients(self, records: list[Any]) -> list[str] | None:
+        """Whose they are, where each says it in the form that is kept."""
+        references = list(map(self._reference, records))
+        ids = [reference[len(TO_PATIENT) :] for reference in references]
+        kept = "".join(references) == TO_PATIENT + TO_PATIENT.join(ids) and _are_ids(ids)
+        return ids if kept and self._aliases.isdisjoint(ids) else None
+
+
+def _decoder(shape: Shape) -> msgspec.json.Decoder[Any]:
+    """Its fields are in the order of the shape's decoder's: what was decoded by one of the two is
+    written as what was decoded by the other."""
+    absent = ["contained", *shape.modifiers, *(name for name, _ in shape.earlier)]
+    usual: dict[str, Any] = dict.fromkeys(absent, None)
+    usual |= {"resourceType": Literal[shape.type], "meta": Unlabelled | None, shape.link[0]: Link}
+    needed = {"resourceType", "id", shape.link[0]}
+    for name, codes in shape.codes:
+        usual[name] = Literal[tuple(sorted(codes - PLANNED - {""}))]
+        needed |= set() if "" in codes else {name}
+    fields: list[Any] = []
+    for field in msgspec.structs.fields(shape.decoder.type):
+        default = () if field.name in needed else (field.default,)
+        fields.append((field.name, usual.get(field.name, field.type), *default))
+    made = msgspec.defstruct(shape.type, fields, omit_defaults=True, kw_only=True, gc=False)
+    return msgspec.json.Decoder(made)
+
+
+def _are_ids(texts: list[str]) -> bool:
+    """Whether texts are of the letters of most ids, and not empty."""
+    return all(texts) and not "".join(texts).encode().translate(None, _IN_IDS)
+
+
+def _have_what_is_demanded(records: list[Any], shape: Shape) -> bool:
+    """See `soundness`."""
+    for names in shape.demanded:
+        # Whether a Reference is one takes a look at each.
+        plain = [name for name in names if not name.endswith("Reference")]
+        if not any(min(map(len, map(attrgetter(name), records))) > EMPTY for name in plain):
+            return all(has_what_is_demanded(record, shape) for record in records)
+    return True

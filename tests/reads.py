@@ -1,0 +1,16 @@
+"""What becomes of lines that are read together, one by one."""
+
+from msgspec.structs import replace
+
+from service.site.columns import Columns
+from service.site.intake import Intake
+from service.site.row import Read
+
+
+def one_by_one(intake: Intake, lines: bytes, expected: str) -> list[Read | None]:
+    """What becomes of each line, however they were read."""
+    reads = intake.read_lines(lines, expected)
+    if not isinstance(reads, Columns):
+        return reads
+    texts = (json.encode() for json in reads.json)
+    return [replace(row, json=text) for row, text in zip(reads.keys.rows(), texts, strict=True)]
