@@ -30,8 +30,8 @@ from service.errors import (
     ExportError,
 )
 from service.fhir.endpoint import FHIR_JSON, Body, Endpoint
-from service.fhir.outcome import status_text
 from service.fhir.patience import patiently, retry_after
+from service.fhir.status import status_text
 
 NDJSON = "application/fhir+ndjson"
 FIRST_POLL = 0.25  # seconds

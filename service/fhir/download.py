@@ -17,8 +17,8 @@ from service.errors import ExpiredError, ExportError, UnavailableError
 from service.fhir.bulk import AGAIN, GONE, NDJSON
 from service.fhir.endpoint import Endpoint
 from service.fhir.exchange import speaking_to
-from service.fhir.outcome import status_text
 from service.fhir.patience import patiently
+from service.fhir.status import status_text
 
 GZIP_START = b"\x1f"  # no JSON begins with it
 GZIP_WINDOW = 31  # zlib: expect a gzip header and trailer

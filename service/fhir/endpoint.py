@@ -12,9 +12,9 @@ import httpx
 
 from service.errors import AuthorizationError, EhrError
 from service.fhir.exchange import send, speaking_to
-from service.fhir.outcome import status_text
 from service.fhir.patience import USUAL, Patience, patiently
 from service.fhir.smart import BackendService
+from service.fhir.status import status_text
 
 FHIR_JSON = "application/fhir+json"
 

@@ -8,9 +8,6 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
-import msgspec
-
 SEVERITIES = frozenset({"fatal", "error", "warning", "information"})
 # http://hl7.org/fhir/R4/valueset-issue-type.html
 ISSUE_TYPES = frozenset(
@@ -102,14 +99,3 @@ def _codes(details: object) -> Iterator[str]:
 
 def _one_of(known: frozenset[str], told: object, otherwise: str) -> str:
     return told if isinstance(told, str) and told in known else otherwise
-
-
-def status_text(response: httpx.Response) -> str:
-    """An answer's status and issue codes, as in "HTTP 404, not-found"; safe to show."""
-    try:
-        body = msgspec.json.decode(response.content)
-    except (ValueError, RecursionError, httpx.ResponseNotRead):  # Unicode's are ValueErrors
-        body = None
-    if not isinstance(body, dict) or body.get("resourceType") != "OperationOutcome":
-        return f"HTTP {response.status_code}"
-    return ", ".join([f"HTTP {response.status_code}", *sorted({i.code for i in issues(body)})])

@@ -16,8 +16,8 @@ from msgspec import Raw
 
 from service.errors import AuthorizationError, EhrError, UnavailableError
 from service.fhir.endpoint import Body, Endpoint
-from service.fhir.outcome import status_text
 from service.fhir.patience import patiently
+from service.fhir.status import status_text
 from service.fhir.surrogates import without_halves
 from service.progress import notice
 

@@ -357,10 +357,12 @@ def unresolved(
     work.execute(
         """
         CREATE OR REPLACE TEMP TABLE missing AS
-        SELECT type, id, key
-        FROM read_parquet(?) AS nowhere ANTI JOIN read_parquet(?) AS there USING (key)
+        WITH nowhere AS (FROM read_parquet($nowhere)),
+        -- few are looked for among many
+        there AS (FROM read_parquet($there) SEMI JOIN nowhere USING (key))
+        SELECT type, id, key FROM nowhere ANTI JOIN there USING (key)
         """,
-        [str(folder / "nowhere-*.parquet"), str(folder / "key-*.parquet")],
+        {"nowhere": str(folder / "nowhere-*.parquet"), "there": str(folder / "key-*.parquet")},
     )
     if not work.execute("SELECT 1 FROM missing LIMIT 1").fetchone():
         return []  # that query can be a long one

@@ -17,11 +17,11 @@ import msgspec
 from service.errors import AuthorizationError, ConfigError, EhrError
 from service.fhir.compartment import patient_link
 from service.fhir.endpoint import Endpoint
-from service.fhir.outcome import status_text
 from service.fhir.owner import head_of, references_of
 from service.fhir.paging import Manner, Query
 from service.fhir.reference import parse_reference
 from service.fhir.searching import Matches, search
+from service.fhir.status import status_text
 from service.site.ehr_config import FhirConfig
 
 MOST_GROUPS = 1_000  # that one group may be made of

@@ -26,6 +26,7 @@ RECORD = (
     "{part: 'INT', line: 'BIGINT', type: 'VARCHAR', id: 'VARCHAR', patient: 'VARCHAR', "
     "updated: 'VARCHAR', day: 'VARCHAR', json: 'VARCHAR'}"
 )
+MARK = "hash(type, id, json)"
 REFERENCE = "{part: 'INT', line: 'BIGINT', type: 'VARCHAR', id: 'VARCHAR'}"
 # No text comes twice in the column that is nearly all of a part.
 PART = (
@@ -99,15 +100,19 @@ def divide(
     _note_references(work, folder, number)
     _attach(work, folder)
     _write(work, folder, number)
-    counted = work.execute("SELECT type, count(*) FROM record GROUP BY type ORDER BY type")
-    resources = dict(counted.fetchall())
-    days = work.execute(
-        f"SELECT type, {WHEN}, count(*) FROM record WHERE day IS NOT NULL "
-        "GROUP BY ALL ORDER BY ALL",
-        {"recent": recent},
+    counted = work.execute(
+        f"SELECT type, {WHEN}, count(*) FROM record GROUP BY ALL ORDER BY ALL", {"recent": recent}
     ).fetchall()
+    resources = merged({name: count} for name, _, count in counted)
+    days = [row for row in counted if row[1]]
     patients = resources.get("Patient", 0)
     return Divided(resources, patients, strangers, absent, days, undecided)
+
+
+def clear(work: Any) -> None:
+    """Make room for the next division."""
+    for table in ("record", "reference", "patient", "absent", "attached"):
+        work.execute(f"DROP TABLE IF EXISTS {table}")
 
 
 def gather_shared(work: Any, folder: Path, leave_out: Iterable[Place] = ()) -> Shared:
@@ -166,14 +171,16 @@ def load_records(
 
     Gives by type of how many nothing tells which of several versions that is.
     """
-    for name, columns in (("record", RECORD), ("reference", REFERENCE)):
+    for name, columns, kept in (
+        ("record", RECORD, f"*, {MARK} AS mark"),
+        ("reference", REFERENCE, "*"),
+    ):
         files = sorted(str(path) for path in folder.glob(f"{name}-{number}.*.tsv"))
-        if files:
-            source = f"FROM read_csv($files, {TSV}, columns={columns}, max_line_size={LONGEST * 2})"
-            work.execute(f"CREATE OR REPLACE TABLE {name} AS {source}", {"files": files})
-        else:
-            named = ", ".join(f"{column} {kind}" for column, kind in _columns(columns))
-            work.execute(f"CREATE OR REPLACE TABLE {name} ({named})")
+        none = ", ".join(f"NULL::{kind} AS {column}" for column, kind in _columns(columns))
+        read = f"read_csv($files, {TSV}, columns={columns}, max_line_size={LONGEST * 2})"
+        source = read if files else f"(SELECT {none} WHERE false)"
+        given = {"files": files} if files else {}
+        work.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT {kept} FROM {source}", given)
     for part, line in leave_out:
         work.execute("DELETE FROM record WHERE part = ? AND line = ?", [part, line])
     twice = "SELECT 1 FROM record GROUP BY hash(type, id) HAVING count(*) > 1 LIMIT 1"
@@ -297,26 +304,13 @@ SHARED_FILES = ("shared.parquet", "lead.parquet")
 
 
 def _write(work: Any, folder: Path, number: int) -> None:
-    """The fingerprint of a patient changes with any of their resources, and with nothing else."""
+    """The mark of a row changes with all that it says, and with nothing else."""
     shared = f"read_parquet({_text(folder / 'shared.parquet')})"
-    work.execute(
-        f"""
-        CREATE OR REPLACE TEMP TABLE lent AS
-            SELECT attached.patient, shared.type, shared.id, shared.day, shared.json
-            FROM attached JOIN {shared} AS shared USING (part, line);
-        CREATE OR REPLACE TEMP TABLE mark AS
-            SELECT patient, bit_xor(hash(type, id, json)) AS fingerprint
-            FROM (SELECT patient, type, id, json FROM record
-                  UNION ALL SELECT patient, type, id, json FROM lent)
-            GROUP BY patient
-        """
-    )
-    query = """
-        SELECT patient, fingerprint, type, id, day, shared, json
-        FROM (
-            SELECT patient, type, id, day, false AS shared, json FROM record
-            UNION ALL SELECT patient, type, id, day, true, json FROM lent
-        ) JOIN mark USING (patient)
+    query = f"""
+        SELECT patient, mark, type, id, day, false AS shared, json FROM record
+        UNION ALL
+        SELECT attached.patient, {MARK}, lent.type, lent.id, lent.day, true, lent.json
+        FROM attached JOIN {shared} AS lent USING (part, line)
         ORDER BY patient, type, id
     """
     copy(work, query, folder / f"part-{number}.parquet", PART)

@@ -36,8 +36,8 @@ class Sizes:
     """How a build is cut up, in bytes of the pull: what one process reads in one go, about what a
     division has, and below what one process reads before others would have started."""
 
-    range: int = 32 * 2**20
-    division: int = 64 * 2**20
+    range: int = 16 * 2**20
+    division: int = 40 * 2**20
     alone: int = 32 * 2**20
 
 
@@ -141,14 +141,22 @@ class Tables:
 
     def _file(self, name: str) -> IO[bytes]:
         if name not in self._files:
-            self._files[name] = private(self._folder / f"{name}.{self._process}.tsv")
+            self._files[name] = private(self._path(name))
         return self._files[name]
+
+    def _path(self, name: str) -> Path:
+        return self._folder / f"{name}.{self._process}.tsv"
 
     def flush(self) -> None:
         """All that was added is in the files, for other processes to read."""
         self.write()
         for file in self._files.values():
             file.flush()
+
+    def discard(self) -> None:
+        """Remove the files."""
+        for name in self._files:
+            self._path(name).unlink(missing_ok=True)
 
     def close(self) -> None:
         """Close the files."""

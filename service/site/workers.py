@@ -18,7 +18,7 @@ import duckdb
 import msgspec
 
 from service.errors import StoreError
-from service.site.division import Divided, divide, versions, workbench
+from service.site.division import Divided, clear, divide, versions, workbench
 from service.site.intake import Intake
 from service.site.plan import AcquisitionPlan
 from service.site.staging import Range, Staged, Tables, stage
@@ -94,20 +94,36 @@ class Bench:
         self._tables = Tables(self._folder, process, setting.bounds)
         self._recent = setting.recent
         self._threads = threads
+        self._opened = ExitStack()
+        self._work: Any = None
 
     def do(self, job: Job) -> Staged | Divided | Found:
         """Raises OSError and duckdb.Error."""
         if isinstance(job, Stage):
             return stage(job.part, self._intake, self._tables, self._folder)
-        # A database of its own for each: one that stays open grows with what it has seen.
-        with workbench(self._folder, "512MB", self._threads) as work:
+        work = self._database()
+        try:
             if isinstance(job, Seek):
                 return Found(versions(work, self._folder, job.number, job.keys))
             return divide(work, self._folder, job.number, self._recent, job.leave_out)
+        finally:
+            clear(work)
+
+    def _database(self) -> Any:
+        """One for all divisions: memory that was used before is at hand sooner."""
+        if self._work is None:
+            opening = workbench(self._folder, "512MB", self._threads)
+            self._work = self._opened.enter_context(opening)
+        return self._work
+
+    def discard(self) -> None:
+        """Remove the tables, when no job is left that reads them."""
+        self._tables.discard()
 
     def close(self) -> None:
-        """Close the files that are written."""
+        """Close the files that are written, and the database."""
         self._tables.close()
+        self._opened.close()
 
 
 class Workers:
@@ -149,7 +165,12 @@ def workers(setting: Setting, *, alone: bool) -> Iterator[Workers]:
         return
     with ExitStack() as stack:
         started = [stack.enter_context(_started(setting, n)) for n in range(cores)]
-        yield Workers([_asking(process) for process in started])
+        try:
+            yield Workers([_asking(process) for process in started])
+        finally:
+            for process in started:  # all end at the same time
+                assert process.stdin
+                process.stdin.close()
 
 
 @contextmanager
@@ -206,6 +227,7 @@ def main(number: int, threads: int = 1) -> None:
                 answer = Failed(why(error))
             sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
             sys.stdout.buffer.flush()
+        bench.discard()
 
 
 if __name__ == "__main__":

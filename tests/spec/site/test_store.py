@@ -15,7 +15,7 @@ from service.site.expectation import FILE as EXPECTED
 from service.site.plan import AcquisitionPlan
 from service.site.quarantine import FILE as QUARANTINE
 from service.site.staging import USUAL, Sizes
-from service.site.store import FILE, FOLDER, Store, open_store
+from service.site.store import FILE, FOLDER, FORMAT, Store, open_store
 from service.site.verdict import Fault, Finding
 
 BASE = "https://ehr.example/fhir"
@@ -386,7 +386,7 @@ def test_a_part_that_is_gone_is_told(tmp_path: Path) -> None:
 
 def test_a_store_of_another_version_is_not_read_but_built_anew(tmp_path: Path) -> None:
     path = built(tmp_path, [patient("a")]).path
-    path.write_bytes(path.read_bytes().replace(b'"format":5', b'"format":9'))
+    path.write_bytes(path.read_bytes().replace(b'"format":%d' % FORMAT, b'"format":0'))
     with pytest.raises(StoreError, match="another version"):
         open_store(tmp_path)
     assert [record.id for record in built(tmp_path, [patient("b")]).patients()] == ["b"]
