@@ -169,19 +169,20 @@ def _build(
 ) -> tuple[Facts, list[Path]]:
     """The facts of the store and its parts, in the order of their patients."""
     size = sum(file.path.stat().st_size for file in acquisition.files)
-    divisions = size // sizes.division
-    population = read_population(acquisition.files, acquisition.base_url, divisions)
     elements = {name: sorted(of) for name, of in sorted(plan.elements.items())}
-    setting = Setting(
-        folder=str(folder),
-        base_url=acquisition.base_url,
-        elements=elements,
-        bounds=list(population.bounds),
-        aliases=dict(population.aliases),
-        recent=recent(acquisition.transaction_time),
-    )
     read = ranges(acquisition.files, sizes.range)
-    with workers(setting, alone=size < sizes.alone) as crew:
+    with workers(alone=size < sizes.alone) as set_to_work:
+        divisions = size // sizes.division
+        population = read_population(acquisition.files, acquisition.base_url, divisions)
+        setting = Setting(
+            folder=str(folder),
+            base_url=acquisition.base_url,
+            elements=elements,
+            bounds=list(population.bounds),
+            aliases=dict(population.aliases),
+            recent=recent(acquisition.transaction_time),
+        )
+        crew = set_to_work(setting)
         with progress("Reading records", sum(file.lines for file in acquisition.files)) as advance:
             staged = crew.do([Stage(part) for part in read], Staged, _told(advance))
         divided, shared, moved = _divide(crew, folder, population)

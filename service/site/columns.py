@@ -19,7 +19,7 @@ from service.site.shape import Link, Shape
 from service.site.soundness import EMPTY, has_what_is_demanded
 
 TO_PATIENT = "Patient/"
-_IN_IDS, _LONGEST_ID = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.", 256
+_IN_IDS, LONGEST_ID = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.", 256
 _id = attrgetter("id")
 
 
@@ -77,19 +77,20 @@ class KeyReader:
         if any record is not as most are."""
         ids = list(map(_id, records))
         patients = self._patients(records)
-        if patients is None or not _are_ids(ids) or max(map(len, ids)) > _LONGEST_ID:
+        if patients is None or not _are_ids([*ids, *patients]) or max(map(len, ids)) > LONGEST_ID:
             return None
-        if not _have_what_is_demanded(records, self._shape):
+        if not (
+            self._aliases.isdisjoint(patients) and _have_what_is_demanded(records, self._shape)
+        ):
             return None
         days = days_of(records, self._shape)
         return Keys(self._shape.type, ids, patients, take_off_all(records), days)
 
     def _patients(self, records: list[Any]) -> list[str] | None:
-        """Whose they are, where each says it in the form that is kept."""
-        references = list(map(self._reference, records))
-        ids = [reference[len(TO_PATIENT) :] for reference in references]
-        kept = "".join(references) == TO_PATIENT + TO_PATIENT.join(ids) and _are_ids(ids)
-        return ids if kept and self._aliases.isdisjoint(ids) else None
+        """What follows the type where each refers to a patient in the form that is kept."""
+        references = "\n".join(map(self._reference, records))
+        before, *ids = f"\n{references}".split(f"\n{TO_PATIENT}")
+        return ids if not before and len(ids) == len(records) else None
 
 
 def _decoder(shape: Shape) -> msgspec.json.Decoder[Any]:

@@ -7,9 +7,9 @@ with it, so that none outlives the run.
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -156,46 +156,66 @@ class Workers:
 
 
 @contextmanager
-def workers(setting: Setting, *, alone: bool) -> Iterator[Workers]:
-    """A process for each core, or this one ``alone``. Raises StoreError when one cannot work."""
+def workers(*, alone: bool) -> Iterator[Callable[[Setting], Workers]]:
+    """A process for each core, or this one ``alone``; gives what sets them to work.
+
+    They start at once, so that they are ready when the setting is known. Raises StoreError when one
+    cannot work.
+    """
     cores = len(os.sched_getaffinity(0))
-    if alone or cores == 1:
-        with closing(Bench(setting, 0, cores)) as bench:
-            yield Workers([lambda job, result: bench.do(job)])
-        return
     with ExitStack() as stack:
-        started = [stack.enter_context(_started(setting, n)) for n in range(cores)]
-        try:
-            yield Workers([_asking(process) for process in started])
-        finally:
-            for process in started:  # all end at the same time
-                assert process.stdin
-                process.stdin.close()
+        if alone or cores == 1:
+
+            def set_to_work(setting: Setting) -> Workers:
+                bench = stack.enter_context(closing(Bench(setting, 0, cores)))
+                return Workers([lambda job, result: bench.do(job)])
+
+        else:
+            started = [stack.enter_context(_started(number)) for number in range(cores)]
+            stack.callback(_end, started)
+
+            def set_to_work(setting: Setting) -> Workers:
+                for process in started:
+                    _tell(process, setting)
+                return Workers([_asking(process) for process in started])
+
+        yield set_to_work
 
 
 @contextmanager
-def _started(setting: Setting, number: int) -> Iterator[subprocess.Popen[bytes]]:
+def _started(number: int) -> Iterator[subprocess.Popen[bytes]]:
     command = [sys.executable, "-m", "service.site.workers", str(number)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert process.stdin and process.stdout
+    assert process.stdout
     try:
-        process.stdin.write(msgspec.json.encode(setting) + b"\n")
-        process.stdin.flush()
         yield process
     finally:
-        process.stdin.close()
+        _end([process])
         process.stdout.close()
         process.wait()
 
 
+def _end(started: Iterable[subprocess.Popen[bytes]]) -> None:
+    """Tell processes that there are no more jobs."""
+    for process in started:
+        assert process.stdin
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+
+
+def _tell(process: subprocess.Popen[bytes], what: Setting | Job) -> None:
+    assert process.stdin
+    process.stdin.write(msgspec.json.encode(what) + b"\n")
+    process.stdin.flush()
+
+
 def _asking(process: subprocess.Popen[bytes]) -> Callable[[Job, type[Any]], Any]:
     """A function that has a process do a job."""
-    assert process.stdin and process.stdout
-    sent, answered = process.stdin, process.stdout
+    assert process.stdout
+    answered = process.stdout
 
     def ask(job: Job, result: type[Any]) -> Any:
-        sent.write(msgspec.json.encode(job) + b"\n")
-        sent.flush()
+        _tell(process, job)
         line = answered.readline()
         if not line:
             raise StoreError("A process that builds the store has died", todo=TODO)
