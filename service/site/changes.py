@@ -68,7 +68,7 @@ def attach_store(work: Any, store: Store) -> None:
         if store.layer
         else f"read_parquet({base}) WHERE false"
     )
-    columns = "patient, mark, type, id, day, shared, json"
+    columns = "patient, fingerprint, type, id, day, shared, json"
     work.execute(
         f"""
         CREATE OR REPLACE TEMP VIEW layered AS SELECT {columns} FROM {layer};

@@ -39,7 +39,7 @@ class Keys(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Rows that refer to nothing but their patients, and nothing makes doubtful."""
+    """Rows that refer to nothing but patients, and that nothing makes doubtful."""
 
     keys: Keys
     json: list[str]
@@ -77,7 +77,7 @@ class KeyReader:
         if any record is not as most are."""
         ids = list(map(_id, records))
         patients = self._patients(records)
-        if patients is None or not _are_ids([*ids, *patients]) or max(map(len, ids)) > LONGEST_ID:
+        if patients is None or not _are_ids(ids + patients):
             return None
         if not (
             self._aliases.isdisjoint(patients) and _have_what_is_demanded(records, self._shape)
@@ -112,8 +112,10 @@ def _decoder(shape: Shape) -> msgspec.json.Decoder[Any]:
 
 
 def _are_ids(texts: list[str]) -> bool:
-    """Whether texts are of the letters of most ids, and not empty."""
-    return all(texts) and not "".join(texts).encode().translate(None, _IN_IDS)
+    """Whether texts are of the letters of most ids, and neither empty nor too long."""
+    if not all(texts) or max(map(len, texts)) > LONGEST_ID:
+        return False
+    return not "".join(texts).encode().translate(None, _IN_IDS)
 
 
 def _have_what_is_demanded(records: list[Any], shape: Shape) -> bool:

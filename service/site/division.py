@@ -26,7 +26,7 @@ RECORD = (
     "{part: 'INT', line: 'BIGINT', type: 'VARCHAR', id: 'VARCHAR', patient: 'VARCHAR', "
     "updated: 'VARCHAR', day: 'VARCHAR', json: 'VARCHAR'}"
 )
-MARK = "hash(type, id, json)"
+FINGERPRINT = "hash(type, id, json)"
 REFERENCE = "{part: 'INT', line: 'BIGINT', type: 'VARCHAR', id: 'VARCHAR'}"
 # No text comes twice in the column that is nearly all of a part.
 PART = (
@@ -93,6 +93,7 @@ def divide(
     ``nowhere-<number>.parquet``, what is referred to and not in the division. Needs
     ``shared.parquet`` and ``lead.parquet`` (see `gather_shared`).
     """
+    (folder / f"strangers-{number}.ndjson").unlink(missing_ok=True)  # when all is divided again
     undecided = load_records(work, folder, number, leave_out)
     work.execute("CREATE OR REPLACE TABLE patient AS SELECT id FROM record WHERE type = 'Patient'")
     absent = _absent(work)
@@ -172,7 +173,7 @@ def load_records(
     Gives by type of how many nothing tells which of several versions that is.
     """
     for name, columns, kept in (
-        ("record", RECORD, f"*, {MARK} AS mark"),
+        ("record", RECORD, f"*, {FINGERPRINT} AS fingerprint"),
         ("reference", REFERENCE, "*"),
     ):
         files = sorted(str(path) for path in folder.glob(f"{name}-{number}.*.tsv"))
@@ -304,12 +305,12 @@ SHARED_FILES = ("shared.parquet", "lead.parquet")
 
 
 def _write(work: Any, folder: Path, number: int) -> None:
-    """The mark of a row changes with all that it says, and with nothing else."""
+    """The fingerprint of a row changes with the resource, and with nothing else."""
     shared = f"read_parquet({_text(folder / 'shared.parquet')})"
     query = f"""
-        SELECT patient, mark, type, id, day, false AS shared, json FROM record
+        SELECT patient, fingerprint, type, id, day, false AS shared, json FROM record
         UNION ALL
-        SELECT attached.patient, {MARK}, lent.type, lent.id, lent.day, true, lent.json
+        SELECT attached.patient, {FINGERPRINT}, lent.type, lent.id, lent.day, true, lent.json
         FROM attached JOIN {shared} AS lent USING (part, line)
         ORDER BY patient, type, id
     """

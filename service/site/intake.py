@@ -61,7 +61,8 @@ class Intake:
         if reads is None:
             shape = self._shapes[expected]
             records = _decoded(lines, shape.decoder)
-            reads = [None] * _ends(lines) if records is None else self._read_all(records, shape)
+            count = len(lines.removesuffix(b"\n").split(b"\n"))
+            reads = [None] * count if records is None else self._read_all(records, shape)
         if isinstance(reads, Columns) or None not in reads:
             return reads
         apart = lines.split(b"\n")
@@ -240,12 +241,21 @@ def _decoded(lines: bytes, decoder: msgspec.json.Decoder[Any]) -> list[Any] | No
         records: list[Any] = decoder.decode_lines(lines)
     except (ValueError, RecursionError):
         return None
-    return records if len(records) == _ends(lines) else None
+    return records if len(records) == _braced(lines) else None
 
 
-def _ends(lines: bytes) -> int:
-    """How many lines they are."""
-    return lines.count(b"\n") + (not lines.endswith(b"\n"))
+def _braced(lines: bytes) -> int | None:
+    """How many lines they are, if all begin and end with braces; else None.
+
+    A line may end within an object, but never between two braces that stand back to back: so where
+    there are as many objects as there are such lines, each has one of its own.
+    """
+    count, end = 1, lines.find(b"\n")
+    while -1 < end < len(lines) - 1:
+        if lines[end - 1 : end + 2] != b"}\n{" and lines[end - 2 : end + 2] != b"}\r\n{":
+            return None
+        count, end = count + 1, lines.find(b"\n", end + 1)
+    return count
 
 
 def _stranger(type_name: str, line: bytes) -> Fault | Unasked:

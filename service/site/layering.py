@@ -209,7 +209,7 @@ def _join(work: Any, folder: Path) -> None:
     """The new part with what stays of the last layer."""
     new = f"read_parquet('{folder / 'part-0.parquet'}')"
     query = f"""
-        SELECT patient, mark, type, id, day, shared, json FROM {new}
+        SELECT patient, fingerprint, type, id, day, shared, json FROM {new}
         UNION ALL SELECT * FROM layered ANTI JOIN affected ON patient = affected.id
         ORDER BY patient, type, id
     """

@@ -10,7 +10,8 @@ LONGEST = 4 * 2**20  # bytes of a record as kept
 SURE = 1500  # bytes: no shorter record is too deep, or has too long a number, to be read again
 DEEPEST = 200  # levels of arrays and objects: FHIR has a dozen
 OF_ANY_TYPE = "Resource"  # of which all are (http://hl7.org/fhir/R4/resource.html)
-_REFERENCE, _TO_PATIENT = b'"reference"', b'"reference":"Patient/'
+_REFERENCE = b'"reference"'
+_TO_PATIENT = re.compile(rb'"reference":"Patient/[^/?#"\\\s\x00-\x20\x7f]{1,256}"')
 _URN = re.compile(rb'"reference"\s*:\s*"(urn:[^"\\\s]{1,256})')
 _VERSIONED = re.compile(rb'("reference"\s*:\s*"[^"\\]*?)/_history/[^"\\]*(?=")')
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
@@ -59,12 +60,12 @@ class RecordText:
 
 
 def is_simple(text: bytes, known: int = 0) -> bool:
-    """Whether text is `RecordText.plain` already, and refers to nothing but patients; that it does
-    so at least ``known`` times is known."""
+    """Whether text is `RecordText.plain` already, and refers to nothing but patients, in the form
+    that is kept; that it does so at least ``known`` times is known."""
     if b"\t" in text or b"\r" in text or b"\\" in text:
         return False
     refers = text.count(_REFERENCE)
-    return refers == known or refers == text.count(_TO_PATIENT)
+    return refers == known or refers == len(_TO_PATIENT.findall(text))
 
 
 def is_unwieldy(json: bytes) -> bool:

@@ -154,7 +154,7 @@ class Tables:
             file.flush()
 
     def discard(self) -> None:
-        """Remove the files."""
+        """Remove the files, open or not."""
         for name in self._files:
             self._path(name).unlink(missing_ok=True)
 

@@ -2,9 +2,9 @@
 
 The files are never changed. New ones are built beside them and take their place when ``store.json``
 is replaced, which names them and says what is known of the pull (see `building` and `placing`):
-whoever reads finds the old store or the new one, whole. Columns: patient, mark (a number that
-changes with type, id and json), type, id, day (or month, when it was), shared (it is nobody's own)
-and json. All files are readable by their owner only.
+whoever reads finds the old store or the new one, whole. Columns: patient, fingerprint (of type, id
+and json), type, id, day (or month, when it was), shared (it is nobody's own) and json. All files
+are readable by their owner only.
 """
 
 import heapq
@@ -31,7 +31,7 @@ from service.site.verdict import Finding, judge
 
 FILE = "store.json"
 FOLDER = "store"
-FORMAT = 6  # of the store; another number is not read
+FORMAT = 5  # of the store; another number is not read
 ROWS = 2048  # read at a time
 FEW = 2000  # patients, to be looked for one by one
 TRIES = 10  # to open the files of one store while others take its place
@@ -167,7 +167,8 @@ class Store:
     def fingerprints(self) -> list[tuple[str, int]]:
         """Every patient in order of id, with a number that changes with what is stored of them."""
         query = (
-            "SELECT patient, bit_xor(mark) FROM read_parquet(?) GROUP BY patient ORDER BY patient"
+            "SELECT patient, bit_xor(fingerprint) FROM read_parquet(?) "
+            "GROUP BY patient ORDER BY patient"
         )
         rows = self._rows(query, [[file.path for file in self.files]])
         found = [(id, fingerprint) for id, fingerprint in rows if id not in self.replaced]

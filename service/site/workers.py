@@ -14,7 +14,6 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-import duckdb
 import msgspec
 
 from service.errors import StoreError
@@ -205,8 +204,15 @@ def _end(started: Iterable[subprocess.Popen[bytes]]) -> None:
 
 def _tell(process: subprocess.Popen[bytes], what: Setting | Job) -> None:
     assert process.stdin
-    process.stdin.write(msgspec.json.encode(what) + b"\n")
-    process.stdin.flush()
+    try:
+        process.stdin.write(msgspec.json.encode(what) + b"\n")
+        process.stdin.flush()
+    except BrokenPipeError:
+        raise _died() from None
+
+
+def _died() -> StoreError:
+    return StoreError("A process that builds the store has died", todo=TODO)
 
 
 def _asking(process: subprocess.Popen[bytes]) -> Callable[[Job, type[Any]], Any]:
@@ -218,7 +224,7 @@ def _asking(process: subprocess.Popen[bytes]) -> Callable[[Job, type[Any]], Any]
         _tell(process, job)
         line = answered.readline()
         if not line:
-            raise StoreError("A process that builds the store has died", todo=TODO)
+            raise _died()
         try:
             return msgspec.json.decode(line, type=result)
         except msgspec.ValidationError:
@@ -228,7 +234,7 @@ def _asking(process: subprocess.Popen[bytes]) -> Callable[[Job, type[Any]], Any]
     return ask
 
 
-def why(error: OSError | duckdb.Error) -> str:
+def why(error: Exception) -> str:
     """What went wrong, without what was read: DuckDB repeats that."""
     if isinstance(error, OSError):
         return error.strerror or type(error).__name__
@@ -243,7 +249,7 @@ def main(number: int, threads: int = 1) -> None:
             answer: msgspec.Struct
             try:
                 answer = bench.do(msgspec.json.decode(line, type=Job))
-            except (OSError, duckdb.Error) as error:
+            except Exception as error:  # the name alone: others repeat what was read
                 answer = Failed(why(error))
             sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
             sys.stdout.buffer.flush()

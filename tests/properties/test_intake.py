@@ -124,7 +124,9 @@ USUAL: dict[str, Any] = {
     "valueString": "so",
 }
 OBSERVATIONS = Intake(
-    AcquisitionPlan({"Observation": frozenset({"code", "effective", "value", "encounter"})}),
+    AcquisitionPlan(
+        {"Observation": frozenset({"code", "effective", "value", "encounter", "performer"})}
+    ),
     "https://ehr.example/fhir",
     {"old": "new"},
 )
@@ -146,11 +148,20 @@ OTHERWISE: dict[str, list[Any]] = {
         *({"reference": "Patient/old"}, {"reference": "https://ehr.example/fhir/Patient/1"}),
         *({"reference": "Patient/1/_history/2"}, {"reference": "Group/1"}, {"reference": ""}),
         *({"reference": "Patient/é"}, {"reference": "Patient/"}, {"display": "x"}, None, ABSENT),
+        {"reference": "Patient/" + "p" * 257},
+        *({"reference": "Patient/1\nPatient/2"}, {"reference": "\nPatient/1"}),
         *({"reference": "XPatient/1"}, {"reference": "1"}, {"reference": "patient/1"}),
     ],
     "effectiveDateTime": ["2025", "2025-13-01", "2025-02", "2025-02-31", "soon", "", None, ABSENT],
     "effectivePeriod": [{"start": "2025-01-01", "end": "2025-01-02"}, {"end": "2025-03"}, {}, None],
     "encounter": [{"reference": "Encounter/7"}, {"reference": "#in"}, {"display": "x"}, None],
+    "performer": [
+        [{"reference": reference}]
+        for reference in [
+            *("Patient/2", "Patient/", "Patient/a b", "Patient/x?y", "Patient/#a", "Patient/x/"),
+            *("Patient/1/_history/2", "Patient/" + "p" * 257, "https://ehr.example/fhir/Patient/1"),
+        ]
+    ],
     "contained": [[{"resourceType": "Encounter", "id": "in", "status": "finished"}], [], None],
     "modifierExtension": [[{"url": "u"}], [], None],
     "implicitRules": ["urn:r", "", None],
@@ -168,18 +179,22 @@ def observations(draw: st.DrawFn) -> list[bytes]:
         value = draw(st.sampled_from(OTHERWISE[name]))
         for each in draw(st.sampled_from([many, many[:1], many[-1:]])):
             each[name] = value
-    return written(many, ascii=draw(st.booleans()))
+    return written(many, ascii=draw(st.booleans()), compact=draw(st.booleans()))
 
 
-def written(many: list[dict[str, Any]], *, ascii: bool = False) -> list[bytes]:
+def written(
+    many: list[dict[str, Any]], *, ascii: bool = False, compact: bool = False
+) -> list[bytes]:
     """The lines of some records, without what is absent."""
     lines = [{name: value for name, value in each.items() if value is not ABSENT} for each in many]
-    return [json.dumps(each, ensure_ascii=ascii).encode("utf-8", "replace") for each in lines]
+    between = (",", ":") if compact else None
+    texts = [json.dumps(each, ensure_ascii=ascii, separators=between) for each in lines]
+    return [text.encode("utf-8", "replace") for text in texts]
 
 
 def check_together(lines: list[bytes]) -> None:
     """They are read together as each is by itself."""
-    each = [OBSERVATIONS.read(line, "Observation") for line in lines]
+    each = [OBSERVATIONS.read(line, "Observation") if line.strip() else None for line in lines]
     assert one_by_one(OBSERVATIONS, b"\n".join(lines) + b"\n", "Observation") == each
 
 
@@ -193,6 +208,7 @@ def test_whatever_some_have_otherwise_each_is_read_as_by_itself(name: str, among
         for each in many[among]:
             each[name] = value
         check_together(written(many))
+        check_together(written(many, compact=True))
 
 
 @settings(max_examples=500)
@@ -204,3 +220,24 @@ def test_neighbours_are_read_column_by_column_as_each_by_itself(lines: list[byte
 def test_neighbours_as_most_are_are_read_column_by_column() -> None:
     lines = written([{**USUAL, "id": f"o-{n}"} for n in range(2)])
     assert isinstance(OBSERVATIONS.read_lines(b"\n".join(lines), "Observation"), Columns)
+
+
+@given(st.data(), st.sampled_from(["", "\n", "\r\n", "\n\n", " \n ", "\n{", "}\n"]))
+def test_lines_are_no_records_unless_each_holds_one(data: st.DataObject, put: str) -> None:
+    """Neither two records on a line nor one that is broken over two makes up for the other."""
+    lines = written([{**USUAL, "id": f"o-{n}"} for n in range(3)], compact=data.draw(st.booleans()))
+    text = b"\n".join(lines)
+    for _ in range(data.draw(st.integers(1, 2))):
+        at = data.draw(st.integers(0, len(text)))
+        text = text[:at] + put.encode() + text[at:]
+    ends = [n for n, letter in enumerate(text) if letter == ord("\n")]
+    for at in sorted(data.draw(st.sets(st.sampled_from(ends), max_size=2)), reverse=True):
+        text = text[:at] + text[at + 1 :]
+    check_together(text.split(b"\n"))
+
+
+def test_two_records_on_a_line_do_not_make_up_for_one_on_two() -> None:
+    one, two, three = written([{**USUAL, "id": f"o-{n}"} for n in range(3)])
+    for broken in (three.replace(b'"code": {', b'"code":\n{'), three.replace(b"{", b"{\n", 1)):
+        check_together([one + two, *broken.split(b"\n")])
+    check_together([one + two, b"", three])

@@ -209,7 +209,7 @@ def content(data_dir: Path) -> list[tuple[Any, ...]]:
     """Every row of a store, and every byte in it."""
     index = read_index(data_dir)
     assert index is not None
-    columns = "patient, mark, type, id, day, shared, json"
+    columns = "patient, fingerprint, type, id, day, shared, json"
     folder = data_dir / FOLDER
     base = [str(folder / name) for name in index.parts]
     rows = duckdb.execute(f"SELECT {columns} FROM read_parquet(?)", [base]).fetchall()

@@ -424,6 +424,8 @@ def test_a_record_that_moved_between_divisions_is_its_last_patients_alone(tmp_pa
         observation("moved", "p0029", 3, "2026-01-15T00:00:00Z"),
     ]
     store = built(tmp_path, *hospital(60), moved, sizes=TINY)
+    built(tmp_path / "still", *hospital(60), sizes=TINY)
+    assert quarantine(tmp_path) == quarantine(tmp_path / "still"), "each is listed once"
     holders = [
         record.id
         for record in store.patients()

@@ -1,0 +1,40 @@
+"""The processes that build a store, when one of them dies."""
+
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from service.errors import StoreError
+from service.site.acquisition import AcquiredFile
+from service.site.plan import AcquisitionPlan
+from service.site.staging import Staged, ranges
+from service.site.workers import Stage, undivided, workers
+
+PLAN = AcquisitionPlan({"Patient": frozenset({"birthDate"})})
+
+
+def processes() -> list[int]:
+    """The workers that this process has started."""
+    started = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    told = {int(pid): Path(f"/proc/{pid}/cmdline").read_bytes() for pid in started}
+    return [pid for pid, command in told.items() if b"service.site.workers" in command]
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one core alone starts no processes")
+def test_a_process_that_died_is_said_to_have_died(tmp_path: Path) -> None:
+    path = tmp_path / "Patient.ndjson"
+    path.write_text(json.dumps({"resourceType": "Patient", "id": "1", "birthDate": "2000-01-01"}))
+    jobs = [Stage(part) for part in ranges([AcquiredFile(path, "Patient", 1)] * 8)]
+    setting = undivided(tmp_path, "https://ehr.example/fhir", PLAN, {}, "2026-01-01")
+    with (
+        pytest.raises(StoreError, match="A process that builds the store has died"),
+        workers(alone=False) as set_to_work,
+    ):
+        crew = set_to_work(setting)
+        for process in processes():
+            os.kill(process, signal.SIGKILL)
+        crew.do(jobs, Staged, lambda staged: None)
+    assert processes() == []
