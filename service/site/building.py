@@ -247,7 +247,11 @@ def _moved(crew: Workers, folder: Path, population: Population) -> tuple[Places,
     has one that is not told to be later or earlier."""
     with workbench(folder) as work:
         twice = work.execute(
-            "SELECT key FROM read_parquet(?) GROUP BY key HAVING count(*) > 1",
+            """
+            SELECT DISTINCT key
+            FROM (SELECT key, lag(key) OVER (ORDER BY key) AS before FROM read_parquet(?))
+            WHERE key = before
+            """,
             [str(folder / "key-*.parquet")],
         ).fetchall()
     if not twice:

@@ -11,6 +11,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import IO
@@ -125,7 +126,7 @@ class Tables:
             repeat(keys.type, count),
         )
         rows = zip(*same, *keys[1:], columns.json, strict=True)
-        divisions = [bisect_right(self._bounds, patient) for patient in keys.patients]
+        divisions = map(partial(bisect_right, self._bounds), keys.patients)
         for division, row in zip(divisions, map("\t".join, rows), strict=True):
             self._records[division].append(row)
 
