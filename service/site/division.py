@@ -263,11 +263,13 @@ def _note_references(work: Any, folder: Path, number: int) -> None:
     """
     keys = "SELECT hash(type, id) AS key FROM record"
     copy(work, keys, folder / f"key-{number}.parquet")
+    # Few refer to anything, and to few things: these are held, and the records pass by.
     nowhere = """
-        SELECT DISTINCT type, id, hash(type, id) AS key
-        FROM reference SEMI JOIN record USING (part, line)
-            ANTI JOIN record AS target USING (type, id)
-        WHERE type <> 'Patient'
+        WITH target AS (
+            SELECT DISTINCT reference.type, reference.id
+            FROM record JOIN reference USING (part, line) WHERE reference.type <> 'Patient'
+        ), there AS (SELECT type, id FROM record SEMI JOIN target USING (type, id))
+        SELECT type, id, hash(type, id) AS key FROM target ANTI JOIN there USING (type, id)
     """
     copy(work, nowhere, folder / f"nowhere-{number}.parquet")
 
