@@ -48,7 +48,7 @@ class Columns(NamedTuple):
 def columns_of(keys: Keys, text: bytes) -> Columns | None:
     """The rows of which the lines of a text are the records; None if any text is not as most are.
 
-    Each record refers to its patient, as far as its key tells in a form that is kept.
+    That each refers once to its patient, in the form that is kept, is known already.
     """
     if not is_simple(text, len(keys.ids)):
         return None

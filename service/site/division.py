@@ -26,8 +26,8 @@ RECORD = (
     "{part: 'INT', line: 'BIGINT', type: 'VARCHAR', id: 'VARCHAR', patient: 'VARCHAR', "
     "updated: 'VARCHAR', day: 'VARCHAR', json: 'VARCHAR'}"
 )
-FINGERPRINT = "hash(type, id, json)"
 REFERENCE = "{part: 'INT', line: 'BIGINT', type: 'VARCHAR', id: 'VARCHAR'}"
+FINGERPRINT = "hash(type, id, json)"
 # No text comes twice in the column that is nearly all of a part.
 PART = (
     "COMPRESSION zstd, COMPRESSION_LEVEL 1, ROW_GROUP_SIZE 20000, "
@@ -111,9 +111,9 @@ def divide(
 
 
 def clear(work: Any) -> None:
-    """Make room for the next division."""
-    for table in ("record", "reference", "patient", "absent", "attached"):
-        work.execute(f"DROP TABLE IF EXISTS {table}")
+    """Drop all tables, to make room for the next division."""
+    for (table,) in work.execute("SELECT table_name FROM duckdb_tables()").fetchall():
+        work.execute(f"DROP TABLE {table}")
 
 
 def gather_shared(work: Any, folder: Path, leave_out: Iterable[Place] = ()) -> Shared:

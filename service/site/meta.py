@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 _INSTANT, _LONGEST = b"-0123456789T:.Z+", 40
-_matches_instant = re.compile(r"[-0-9T:.Z+]{1,40}").fullmatch
+_matches_instant = re.compile(rf"[-0-9T:.Z+]{{1,{_LONGEST}}}").fullmatch
 _meta, _profile, _updated = attrgetter("meta"), attrgetter("profile"), attrgetter("lastUpdated")
 
 

@@ -1,4 +1,4 @@
-"""The processes that build a store, when one of them dies."""
+"""The processes that build a store, when one of them dies or what they read is not there."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import pytest
 from service.errors import StoreError
 from service.site.acquisition import AcquiredFile
 from service.site.plan import AcquisitionPlan
-from service.site.staging import Staged, ranges
+from service.site.staging import Range, Staged, ranges
 from service.site.workers import Stage, undivided, workers
 
 PLAN = AcquisitionPlan({"Patient": frozenset({"birthDate"})})
@@ -38,3 +38,18 @@ def test_a_process_that_died_is_said_to_have_died(tmp_path: Path) -> None:
             os.kill(process, signal.SIGKILL)
         crew.do(jobs, Staged, lambda staged: None)
     assert processes() == []
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_file_that_became_shorter_is_never_read_as_if_it_were_whole(
+    tmp_path: Path, alone: bool
+) -> None:
+    path = tmp_path / "Patient.ndjson"
+    path.write_text(json.dumps({"resourceType": "Patient", "id": "1"}) + "\n")
+    job = Stage(Range(0, str(path), "Patient", 0, path.stat().st_size + 1))
+    setting = undivided(tmp_path, "https://ehr.example/fhir", PLAN, {}, "2026-01-01")
+    with (
+        pytest.raises((StoreError, OSError), match="A file of the pull has become shorter"),
+        workers(alone=alone) as set_to_work,
+    ):
+        set_to_work(setting).do([job], Staged, lambda staged: None)
