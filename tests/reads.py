@@ -4,6 +4,7 @@ from msgspec.structs import replace
 
 from service.site.columns import Columns
 from service.site.intake import Intake
+from service.site.record_text import Reference
 from service.site.row import Read
 
 
@@ -12,5 +13,7 @@ def one_by_one(intake: Intake, lines: bytes, expected: str) -> list[Read | None]
     reads = intake.read_lines(lines, expected)
     if not isinstance(reads, Columns):
         return reads
-    texts = (json.encode() for json in reads.json)
-    return [replace(row, json=text) for row, text in zip(reads.keys.rows(), texts, strict=True)]
+    texts = [json.encode() for json in reads.json]
+    references = reads.references or [frozenset[Reference]()] * len(texts)
+    rows = zip(reads.keys.rows(), texts, references, strict=True)
+    return [replace(row, json=text, references=refers) for row, text, refers in rows]

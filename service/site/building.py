@@ -9,7 +9,7 @@ the end; the store changes at one stroke.
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
@@ -48,7 +48,7 @@ from service.site.record_text import OF_ANY_TYPE
 from service.site.staging import SHARED, USUAL, Range, Sizes, Staged, private, ranges
 from service.site.staleness import Told, all_holes, kept, recent
 from service.site.store import FORMAT, Facts, Store, last_index, open_store
-from service.site.turnover import replaced, sample_of
+from service.site.turnover import marks, replaced, sample_of
 from service.site.vanished import LookUp, what_vanished
 from service.site.verdict import Fault, Finding, mostly_lost
 from service.site.workers import TODO, Divide, Found, Seek, Setting, Stage, Workers, why, workers
@@ -73,7 +73,7 @@ def build_store(
     stays.
     """
     with building_folder(data_dir) as folder:
-        facts, parts = _build(acquisition, plan, folder, sizes)
+        facts, parts, there = _build(acquisition, plan, folder, sizes)
         last = _last(data_dir) if look_up else None
         if last and look_up:
             left_out, found = what_vanished(plan, last, parts, folder, look_up)
@@ -81,12 +81,11 @@ def build_store(
                 more = replace(acquisition, files=(*acquisition.files, *left_out))
                 folder = folder / "again"
                 folder.mkdir(mode=0o700)
-                facts, parts = _build(more, plan, folder, sizes)
+                facts, parts, _ = _build(more, plan, folder, sizes)
             facts = msgspec.structs.replace(facts, findings=sorted([*facts.findings, *found]))
         facts = msgspec.structs.replace(facts, source=source)
         facts = expecting(facts, last_expected(data_dir))
-        ids = patient_ids(acquisition.files) | facts.aliases.keys()
-        facts = knowing(facts, ids, last_members(data_dir))
+        facts = knowing(facts, there, last_members(data_dir))
         place_store(folder, parts, facts, data_dir)
     return open_store(data_dir)
 
@@ -133,18 +132,18 @@ def _holes(facts: Facts, last: Expected) -> dict[str, list[Told]]:
     return {name: of for name, of in sorted(found.items()) if of}
 
 
-def knowing(facts: Facts, ids: Collection[str], last: Sequence[int]) -> Facts:
-    """The facts of a pull of some patients, with what is known of who they should be."""
+def knowing(facts: Facts, there: Set[int], last: Sequence[int]) -> Facts:
+    """The facts of a pull, with what is known of who should be in it; given the marks of who is."""
     expected = facts.expected.patients
     loss = 1 - facts.patients / expected if expected else 0
-    others = replaced(last, ids, loss)
+    others = replaced(last, there, loss)
     if others:
         found = Finding(Fault.OTHERS, "the group", others)
         return msgspec.structs.replace(
             facts, findings=sorted([*facts.findings, found]), members=list(last)
         )
     short = last and any(is_of_patients(each) for each in facts.findings)
-    return msgspec.structs.replace(facts, members=list(last) if short else sample_of(ids))
+    return msgspec.structs.replace(facts, members=list(last) if short else sample_of(there))
 
 
 @contextmanager
@@ -166,8 +165,8 @@ def building_folder(data_dir: Path) -> Iterator[Path]:
 
 def _build(
     acquisition: Acquisition, plan: AcquisitionPlan, folder: Path, sizes: Sizes
-) -> tuple[Facts, list[Path]]:
-    """The facts of the store and its parts, in the order of their patients."""
+) -> tuple[Facts, list[Path], set[int]]:
+    """The facts of the store, its parts in the order of their patients, and the patients' marks."""
     size = sum(file.path.stat().st_size for file in acquisition.files)
     elements = {name: sorted(of) for name, of in sorted(plan.elements.items())}
     read = ranges(acquisition.files, sizes.range)
@@ -186,13 +185,15 @@ def _build(
         with progress("Reading records", sum(file.lines for file in acquisition.files)) as advance:
             staged = crew.do([Stage(part) for part in read], Staged, _told(advance))
         divided, shared, moved = _divide(crew, folder, population)
-    parts = [folder / f"part-{number}.parquet" for number in range(population.divisions)]
-    findings = set_aside(folder, read, staged, divided)
-    findings += undecided([shared, *divided], (read[part].type for part in moved))
-    with workbench(folder) as work:
-        findings += unresolved(work, folder)
-        stored = f"FROM read_parquet({[str(path) for path in parts]})"
-        shared = shared.without(drop_unheld(work, folder, stored))
+        crew.end()
+        there = marks(patient_ids(acquisition.files) | population.aliases.keys())
+        parts = [folder / f"part-{number}.parquet" for number in range(population.divisions)]
+        findings = set_aside(folder, read, staged, divided)
+        findings += undecided([shared, *divided], (read[part].type for part in moved))
+        with workbench(folder) as work:
+            findings += unresolved(work, folder)
+            stored = f"FROM read_parquet({[str(path) for path in parts]})"
+            shared = shared.without(drop_unheld(work, folder, stored))
     facts = _facts(acquisition, elements, arrived_of(read, staged), divided, shared)
     facts = msgspec.structs.replace(
         facts, aliases=dict(population.aliases), links=list(population.links)
@@ -203,7 +204,7 @@ def _build(
         findings.append(Finding(Fault.NO_PATIENTS, "the pull"))
     findings += [*acquisition.findings, *mostly_lost(findings, facts.arrived)]
     facts = msgspec.structs.replace(facts, findings=sorted(findings))
-    return facts, parts
+    return facts, parts, there
 
 
 def arrived_of(read: Iterable[Range], staged: Iterable[Staged]) -> Counter[str]:

@@ -13,10 +13,10 @@ import msgspec
 
 from service.site.day import PLANNED, days_of
 from service.site.meta import Unlabelled, take_off_all
-from service.site.record_text import SURE, is_simple
+from service.site.record_text import SURE, RecordText, Reference, others_referred_to
 from service.site.row import Row
 from service.site.shape import Link, Shape
-from service.site.soundness import EMPTY, has_what_is_demanded
+from service.site.soundness import EMPTY, has_what_is_demanded, is_birth_date
 
 TO_PATIENT = "Patient/"
 _IN_IDS, LONGEST_ID = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.", 256
@@ -39,27 +39,34 @@ class Keys(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Rows that refer to nothing but patients, and that nothing makes doubtful."""
+    """Rows that nothing makes doubtful; ``references`` is empty if they refer to nothing but
+    patients."""
 
     keys: Keys
     json: list[str]
+    references: list[frozenset[Reference]]
 
 
-def columns_of(keys: Keys, text: bytes) -> Columns | None:
+def columns_of(keys: Keys, text: bytes, texts: RecordText) -> Columns | None:
     """The rows of which the lines of a text are the records; None if any text is not as most are.
 
-    That each refers once to its patient, in the form that is kept, is known already.
+    That each refers to its patient, in the form that is kept, is known already.
     """
-    if not is_simple(text, len(keys.ids)):
+    known = 0 if keys.type == "Patient" else len(keys.ids)
+    others = others_referred_to(text, known)
+    if others is None:
         return None
     json = text.decode().split("\n")
     del json[-1]
     lengths = map(len, json if text.isascii() else text.split(b"\n"))
-    return Columns(keys, json) if max(lengths) <= SURE else None
+    if max(lengths) > SURE:
+        return None
+    return Columns(keys, json, texts.plain_references(json) if others else [])
 
 
 class KeyReader:
-    """Reads the keys of records of one shape, whose patient one single Reference names.
+    """Reads the keys of records of one shape: of patients, or of what one single Reference says
+    whose it is.
 
     ``decoder`` decodes what is as most are and nothing else: resources with all that FHIR demands,
     without anything that could change their meaning, and not only planned. Patients among the
@@ -70,21 +77,21 @@ class KeyReader:
         self.decoder = _decoder(shape)
         self._shape = shape
         self._aliases = frozenset(aliases)
-        self._reference = attrgetter(f"{shape.link[0]}.reference")
+        self._reference = attrgetter(".".join([*shape.link, "reference"]))
 
     def read(self, records: list[Any]) -> Keys | None:
         """The keys of what was decoded, and takes off it what is not kept; None, and nothing taken,
         if any record is not as most are."""
-        ids = list(map(_id, records))
-        patients = self._patients(records)
+        shape, ids = self._shape, list(map(_id, records))
+        patients = self._patients(records) if shape.plain else ids
         if patients is None or not _are_ids(ids + patients):
             return None
-        if not (
-            self._aliases.isdisjoint(patients) and _have_what_is_demanded(records, self._shape)
-        ):
+        if not (self._aliases.isdisjoint(patients) and _have_what_is_demanded(records, shape)):
             return None
-        days = days_of(records, self._shape)
-        return Keys(self._shape.type, ids, patients, take_off_all(records), days)
+        if shape.born and not all(is_birth_date(record.birthDate) for record in records):
+            return None
+        days = days_of(records, shape)
+        return Keys(shape.type, ids, patients, take_off_all(records), days)
 
     def _patients(self, records: list[Any]) -> list[str] | None:
         """What follows the type where each refers to a patient in the form that is kept."""
@@ -93,13 +100,19 @@ class KeyReader:
         return ids if not before and len(ids) == len(records) else None
 
 
+def is_read_by_columns(shape: Shape) -> bool:
+    """Whether a `KeyReader` can read records of a shape."""
+    return shape.plain or shape.type == "Patient"
+
+
 def _decoder(shape: Shape) -> msgspec.json.Decoder[Any]:
     """Its fields are in the order of the shape's decoder's: what was decoded by one of the two is
     written as what was decoded by the other."""
     absent = ["contained", *shape.modifiers, *(name for name, _ in shape.earlier)]
     usual: dict[str, Any] = dict.fromkeys(absent, None)
-    usual |= {"resourceType": Literal[shape.type], "meta": Unlabelled | None, shape.link[0]: Link}
-    needed = {"resourceType", "id", shape.link[0]}
+    owner = dict.fromkeys(shape.link[:1], Link)
+    usual |= {"resourceType": Literal[shape.type], "meta": Unlabelled | None} | owner
+    needed = {"resourceType", "id", *owner}
     for name, codes in shape.codes:
         usual[name] = Literal[tuple(sorted(codes - PLANNED - {""}))]
         needed |= set() if "" in codes else {name}

@@ -159,8 +159,8 @@ def versions(work: Any, folder: Path, number: int, keys: Iterable[int]) -> list[
     load_records(work, folder, number, ())
     listed = ", ".join(str(key) for key in keys)
     found = work.execute(
-        f"SELECT hash(type, id), coalesce(epoch_us({CHANGED}), {UNDATED}), "
-        f"part, line FROM record WHERE hash(type, id) IN ({listed})"
+        f"SELECT key, coalesce(epoch_us({CHANGED}), {UNDATED}), part, line "
+        f"FROM record WHERE key IN ({listed})"
     )
     return list(found.fetchall())
 
@@ -173,7 +173,7 @@ def load_records(
     Gives by type of how many nothing tells which of several versions that is.
     """
     for name, columns, kept in (
-        ("record", RECORD, f"*, {FINGERPRINT} AS fingerprint"),
+        ("record", RECORD, f"*, hash(type, id) AS key, {FINGERPRINT} AS fingerprint"),
         ("reference", REFERENCE, "*"),
     ):
         files = sorted(str(path) for path in folder.glob(f"{name}-{number}.*.tsv"))
@@ -184,7 +184,7 @@ def load_records(
         work.execute(f"CREATE OR REPLACE TABLE {name} AS SELECT {kept} FROM {source}", given)
     for part, line in leave_out:
         work.execute("DELETE FROM record WHERE part = ? AND line = ?", [part, line])
-    twice = "SELECT 1 FROM record GROUP BY hash(type, id) HAVING count(*) > 1 LIMIT 1"
+    twice = "SELECT 1 FROM record GROUP BY key HAVING count(*) > 1 LIMIT 1"
     if not work.execute(twice).fetchone():
         return {}
     undecided = _undecided(work)
@@ -206,10 +206,10 @@ def _undecided(work: Any) -> dict[str, int]:
     found = work.execute(
         f"""
         WITH twice AS (
-            SELECT hash(type, id) AS key FROM record GROUP BY key HAVING count(*) > 1
+            SELECT key FROM record GROUP BY key HAVING count(*) > 1
         ), version AS (
             SELECT type, id, patient, json, {CHANGED} AS changed
-            FROM record SEMI JOIN twice ON hash(type, id) = key
+            FROM record SEMI JOIN twice USING (key)
         ), newest AS (
             SELECT type, id, CASE WHEN count(*) = count(changed) THEN max(changed) END AS changed
             FROM version GROUP BY type, id
@@ -261,8 +261,7 @@ def _note_references(work: Any, folder: Path, number: int) -> None:
 
     Other patients need not be here: none asked for them.
     """
-    keys = "SELECT hash(type, id) AS key FROM record"
-    copy(work, keys, folder / f"key-{number}.parquet")
+    copy(work, "SELECT key FROM record", folder / f"key-{number}.parquet")
     # Few refer to anything, and to few things: these are held, and the records pass by.
     nowhere = """
         WITH target AS (

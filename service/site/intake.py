@@ -14,13 +14,13 @@ import msgspec
 from service.fhir.compartment import SHARED, resource_types
 from service.fhir.outcome import issues
 from service.fhir.surrogates import without_halves
-from service.site.columns import Columns, KeyReader, columns_of
+from service.site.columns import Columns, KeyReader, columns_of, is_read_by_columns
 from service.site.contained import BETWEEN, Lifted, lift, refers_within
 from service.site.day import day_of
 from service.site.meta import take_off
 from service.site.owner import Owners
 from service.site.plan import AcquisitionPlan
-from service.site.record_text import SURE, RecordText, is_simple, is_unwieldy
+from service.site.record_text import SURE, RecordText, is_unwieldy, others_referred_to
 from service.site.row import Read, Row, Unasked, Unusable
 from service.site.shape import Shape, shape_of
 from service.site.soundness import is_birth_date, is_redacted, is_whole, refers_oddly
@@ -47,7 +47,7 @@ class Intake:
         self._key_readers = {
             name: KeyReader(shape, aliases or {})
             for name, shape in self._shapes.items()
-            if shape.plain and not shape.born
+            if is_read_by_columns(shape)
         }
         self._owners = Owners(base_url, aliases or {})
         self._text = RecordText(base_url, plan.types)
@@ -79,7 +79,7 @@ class Intake:
         if records is None or keys is None:
             return None
         text = _encode_lines(records)
-        return columns_of(keys, text) or self._with_texts(list(keys.rows()), text)
+        return columns_of(keys, text, self._text) or self._with_texts(list(keys.rows()), text)
 
     def read(self, line: bytes, expected: str) -> Read:
         """The record on a line of a file whose resources should be of type ``expected``."""
@@ -122,12 +122,12 @@ class Intake:
 
     def _with_texts(self, reads: list[Read | None], text: bytes) -> list[Read | None]:
         """The same after the rows among them have got their texts, which are lines of this one."""
-        simple = is_simple(text)
+        plain = others_referred_to(text) is not None
         for number, json in enumerate(text.split(b"\n")[:-1]):
             row = reads[number]
             if isinstance(row, Row):
-                if simple and len(json) <= SURE:
-                    row.json = json
+                if plain and len(json) <= SURE:
+                    row.json, row.references = json, self._text.references(json)
                 else:
                     reads[number] = self._with_text_or_alone(row, json)
         return reads

@@ -53,7 +53,8 @@ def read_population(files: Sequence[AcquiredFile], base_url: str, divisions: int
     for patient in _all(files):
         if len(ids) < MOST_IDS:
             ids.append(patient.id)
-        links += _replacements(patient, base_url)
+        if len(patient.link):
+            links += _replacements(patient, base_url)
     wanted = {id for _, old, new in links for id in (old, new) if id}
     there = {patient.id for patient in _all(files) if patient.id in wanted} if wanted else set()
     known = aliases(links, there)

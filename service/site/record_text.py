@@ -11,11 +11,12 @@ SURE = 1500  # bytes: no shorter record is too deep, or has too long a number, t
 DEEPEST = 200  # levels of arrays and objects: FHIR has a dozen
 OF_ANY_TYPE = "Resource"  # of which all are (http://hl7.org/fhir/R4/resource.html)
 _REFERENCE = b'"reference"'
-_TO_PATIENT = re.compile(rb'"reference":"Patient/[^/?#"\\\s\x00-\x20\x7f]{1,256}"')
+_PLAIN = re.compile(rb'"reference":"[A-Z][A-Za-z]+/[^/?#"\\\s\x00-\x20\x7f]{1,256}"')
 _URN = re.compile(rb'"reference"\s*:\s*"(urn:[^"\\\s]{1,256})')
 _VERSIONED = re.compile(rb'("reference"\s*:\s*"[^"\\]*?)/_history/[^"\\]*(?=")')
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _ESCAPED_SLASH = b"\\/"
+Reference = tuple[str, str]  # type and id
 _look_through = msgspec.json.Decoder(float_hook=str).decode  # a number of any size
 
 
@@ -32,6 +33,7 @@ class RecordText:
             + named
             + rb')/([^/?#"\\\s\x00-\x20\x7f]{1,256})'
         )
+        self._named = re.compile(rf'"reference":"({named.decode()})/([^"]+)').findall
 
     def plain(self, json: bytes) -> bytes:
         """A record on one line, without a tab, slashes as such, its references relative and to no
@@ -47,7 +49,7 @@ class RecordText:
             json = self._absolute.sub(rb"\1", json)
         return _VERSIONED.sub(rb"\1", json) if b"/_history/" in json else json
 
-    def references(self, json: bytes) -> frozenset[tuple[str, str]]:
+    def references(self, json: bytes) -> frozenset[Reference]:
         """What is referred to; what is on another server goes by its whole address there.
 
         A urn:uuid names something within one Bundle, and nothing that could be found by it.
@@ -58,14 +60,18 @@ class RecordText:
             named |= {(OF_ANY_TYPE, urn.decode()) for urn in _URN.findall(json)}
         return frozenset(named)
 
+    def plain_references(self, lines: list[str]) -> list[frozenset[Reference]]:
+        """The same of several in which all references are plain (see `others_referred_to`)."""
+        return list(map(frozenset, map(self._named, lines)))
 
-def is_simple(text: bytes, known: int = 0) -> bool:
-    """Whether text is `RecordText.plain` already, and refers to nothing but patients, in the form
-    that is kept; that it does so at least ``known`` times is known."""
+
+def others_referred_to(text: bytes, known: int = 0) -> int | None:
+    """How many things texts refer to besides ``known`` patients; None unless they are
+    `RecordText.plain` already and all of these are of the form Type/id."""
     if b"\t" in text or b"\r" in text or b"\\" in text:
-        return False
+        return None
     refers = text.count(_REFERENCE)
-    return refers == known or refers == len(_TO_PATIENT.findall(text))
+    return refers - known if refers == known or refers == len(_PLAIN.findall(text)) else None
 
 
 def is_unwieldy(json: bytes) -> bool:

@@ -22,6 +22,7 @@ from service.site.acquisition import AcquiredFile
 from service.site.columns import Columns
 from service.site.intake import Intake
 from service.site.quarantine import Entry, quoted
+from service.site.record_text import Reference
 from service.site.row import Read, Row
 from service.site.verdict import Fault
 
@@ -112,10 +113,7 @@ class Tables:
         division = bisect_right(self._bounds, owner) if owner else SHARED
         keys = f"{part}\t{line}\t{row.type}\t{row.id}\t{owner}\t{row.updated}\t{row.day}\t"
         self._records[division].append(keys + row.json.decode())
-        if row.references:
-            waiting = self._references[division]
-            for name, id in sorted(row.references):
-                waiting.append(f"{part}\t{line}\t{name}\t{id}")
+        self._refer(division, part, line, row.references)
 
     def add_columns(self, part: int, line: int, columns: Columns) -> None:
         """The same for records that stood on neighbouring lines from ``line`` on."""
@@ -126,9 +124,16 @@ class Tables:
             repeat(keys.type, count),
         )
         rows = zip(*same, *keys[1:], columns.json, strict=True)
-        divisions = map(partial(bisect_right, self._bounds), keys.patients)
+        divisions = list(map(partial(bisect_right, self._bounds), keys.patients))
         for division, row in zip(divisions, map("\t".join, rows), strict=True):
             self._records[division].append(row)
+        for number, references in enumerate(columns.references):
+            self._refer(divisions[number], part, line + number, references)
+
+    def _refer(self, division: int, part: int, line: int, references: Iterable[Reference]) -> None:
+        waiting = self._references[division]
+        for name, id in sorted(references):
+            waiting.append(f"{part}\t{line}\t{name}\t{id}")
 
     def write(self) -> None:
         """Hand what was added to the files."""

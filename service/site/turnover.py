@@ -5,7 +5,7 @@ whoever else is there. It stays as it is while a pull brings too few or others, 
 pull does not let the next bring anybody.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from hashlib import blake2b
 from heapq import nsmallest
 from math import sqrt
@@ -15,22 +15,22 @@ TOLERATED = 0.5  # share of them who may have left from one pull of everything t
 BYTES = 7  # of a hash
 
 
-def mark(id: str) -> int:
-    """What stands for a patient in a sample."""
-    return int.from_bytes(blake2b(id.encode(), digest_size=BYTES).digest())
+def marks(ids: Iterable[str]) -> set[int]:
+    """What stands for patients in a sample."""
+    return {int.from_bytes(blake2b(id.encode(), digest_size=BYTES).digest()) for id in ids}
 
 
-def sample_of(ids: Iterable[str]) -> list[int]:
-    """The sample of a group, in order."""
-    return nsmallest(SAMPLE, {mark(id) for id in ids})
+def sample_of(there: Set[int]) -> list[int]:
+    """The sample of a group, in order; given the marks of those who are there."""
+    return nsmallest(SAMPLE, there)
 
 
-def replaced(sample: Sequence[int], ids: Collection[str], loss: float) -> int:
+def replaced(sample: Sequence[int], there: Set[int], loss: float) -> int:
     """How many of 100 patients of a sample have others in their place; 0 if that is tolerated.
 
-    ``loss`` is the share by which the group is smaller than it should be: nobody took their place.
+    ``there`` are the marks of those who are there; ``loss`` is the share by which the group is
+    smaller than it should be: nobody took their place.
     """
-    there = {mark(id) for id in ids}
     gone = sum(one not in there for one in sample)
     others = gone - max(0, loss) * len(sample)
     enough = others > TOLERATED * len(sample) and others > sqrt(len(sample))

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -128,7 +129,10 @@ class Bench:
 class Workers:
     """As many processes as there are cores, or this one alone; `workers` makes them."""
 
-    def __init__(self, do: Sequence[Callable[[Job, type[Any]], Any]]) -> None:
+    def __init__(
+        self, do: Sequence[Callable[[Job, type[Any]], Any]], end: Callable[[], None]
+    ) -> None:
+        self.end = end  # there are no more jobs; it takes a while, and nobody need wait
         self._idle: SimpleQueue[Callable[[Job, type[Any]], Any]] = SimpleQueue()
         for each in do:
             self._idle.put(each)
@@ -167,7 +171,7 @@ def workers(*, alone: bool) -> Iterator[Callable[[Setting], Workers]]:
 
             def set_to_work(setting: Setting) -> Workers:
                 bench = stack.enter_context(closing(Bench(setting, 0, cores)))
-                return Workers([lambda job, result: bench.do(job)])
+                return Workers([lambda job, result: bench.do(job)], bench.close)
 
         else:
             started = [stack.enter_context(_started(number)) for number in range(cores)]
@@ -176,7 +180,7 @@ def workers(*, alone: bool) -> Iterator[Callable[[Setting], Workers]]:
             def set_to_work(setting: Setting) -> Workers:
                 for process in started:
                     _tell(process, setting)
-                return Workers([_asking(process) for process in started])
+                return Workers([_asking(process) for process in started], partial(_end, started))
 
         yield set_to_work
 

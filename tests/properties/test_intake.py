@@ -112,20 +112,35 @@ def test_many_lines_at_once_are_read_as_each_by_itself(lines: list[bytes], expec
         assert one_by_one(INTAKE, text, expected) == each
 
 
-# Observations as most are, but for what is drawn for one or all of them
-USUAL: dict[str, Any] = {
-    "resourceType": "Observation",
-    "id": "o-1",
-    "meta": {"lastUpdated": "2026-03-04T05:06:07.890+01:00", "profile": ["p"]},
-    "status": "final",
-    "code": {"coding": [{"system": "s", "code": "c"}]},
-    "subject": {"reference": "Patient/1", "display": "Somebody"},
-    "effectiveDateTime": "2025-12-31T23:59:00Z",
-    "valueString": "so",
+# Records as most are, but for what is drawn for one or all of them
+USUAL: dict[str, dict[str, Any]] = {
+    "Observation": {
+        "resourceType": "Observation",
+        "id": "o-1",
+        "meta": {"lastUpdated": "2026-03-04T05:06:07.890+01:00", "profile": ["p"]},
+        "status": "final",
+        "code": {"coding": [{"system": "s", "code": "c"}]},
+        "subject": {"reference": "Patient/1", "display": "Somebody"},
+        "effectiveDateTime": "2025-12-31T23:59:00Z",
+        "valueString": "so",
+    },
+    "Patient": {
+        "resourceType": "Patient",
+        "id": "1",
+        "meta": {"lastUpdated": "2026-03-04T05:06:07.890+01:00", "profile": ["p"]},
+        "active": True,
+        "gender": "female",
+        "birthDate": "1957-03-29",
+    },
 }
-OBSERVATIONS = Intake(
+MANY = Intake(
     AcquisitionPlan(
-        {"Observation": frozenset({"code", "effective", "value", "encounter", "performer"})}
+        {
+            "Observation": frozenset({"code", "effective", "value", "encounter", "performer"}),
+            "Patient": frozenset({"birthDate", "gender", "managingOrganization"}),
+            "Encounter": frozenset({"status"}),
+            "Organization": frozenset({"name"}),
+        }
     ),
     "https://ehr.example/fhir",
     {"old": "new"},
@@ -133,15 +148,38 @@ OBSERVATIONS = Intake(
 ABSENT = object()
 # Deeper than is kept, in more than 1,500 letters, and in less of more bytes
 DEEP = [json.loads("[" * 250 + f'"{text}"' + "]" * 250) for text in ("x" * 1500, "ü" * 600)]
-OTHERWISE: dict[str, list[Any]] = {
-    "resourceType": ["Patient", "Encounter", "", None, 5, ABSENT],
-    "id": ["é", "", "a b", "a:b+c_d", "1" * 256, "1" * 257, None, ABSENT],
+OF_ANY: dict[str, list[Any]] = {
+    "resourceType": ["Patient", "Observation", "Encounter", "Group", "", None, 5, ABSENT],
+    "id": ["é", "", "a b", "a:b+c_d", "old", "1" * 256, "1" * 257, None, ABSENT],
     "meta": [
         *(ABSENT, None, {}, 5, {"profile": []}, {"profile": ["p", "q"]}, {"lastUpdated": None}),
         *({"lastUpdated": told, "profile": ["p"]} for told in ("soon", "1" * 41, "", None, "é", 5)),
         *({"lastUpdated": "2026", "tag": []}, {"security": []}),
         {"security": [{"code": "REDACTED"}], "profile": ["p"]},
     ],
+    "contained": [[{"resourceType": "Encounter", "id": "in", "status": "finished"}], [], None],
+    "modifierExtension": [[{"url": "u"}], [], None],
+    "implicitRules": ["urn:r", "", None],
+}
+REFERENCES: list[Any] = [
+    *({"display": "x"}, {"reference": None}, {"reference": {"reference": "Encounter/7"}}, None),
+    *(
+        {"reference": reference}
+        for reference in [
+            *(
+                "Encounter/7",
+                "Encounter/",
+                "Encounter/a b",
+                "Encounter/é",
+                "Encounter/7/_history/2",
+            ),
+            *("Organization/7", "Device/7", "#in", "urn:uuid:7", "7", "Encounter", "encounter/7"),
+            *("https://ehr.example/fhir/Encounter/7", "https://other.example/fhir/Encounter/7"),
+            *("Encounter/" + "e" * 256, "Encounter/" + "e" * 257),
+        ]
+    ),
+]
+OF_OBSERVATIONS: dict[str, list[Any]] = {
     "status": ["registered", "entered-in-error", "preliminary", "new", "", None, ABSENT],
     "code": [{}, None, "", {"text": "x"}, ABSENT],
     "subject": [
@@ -154,31 +192,51 @@ OTHERWISE: dict[str, list[Any]] = {
     ],
     "effectiveDateTime": ["2025", "2025-13-01", "2025-02", "2025-02-31", "soon", "", None, ABSENT],
     "effectivePeriod": [{"start": "2025-01-01", "end": "2025-01-02"}, {"end": "2025-03"}, {}, None],
-    "encounter": [{"reference": "Encounter/7"}, {"reference": "#in"}, {"display": "x"}, None],
+    "encounter": REFERENCES,
     "performer": [
         [{"reference": reference}]
         for reference in [
             *("Patient/2", "Patient/", "Patient/a b", "Patient/x?y", "Patient/#a", "Patient/x/"),
             *("Patient/1/_history/2", "Patient/" + "p" * 257, "https://ehr.example/fhir/Patient/1"),
+            *("Organization/1", "Organization/a b"),
         ]
-    ],
-    "contained": [[{"resourceType": "Encounter", "id": "in", "status": "finished"}], [], None],
-    "modifierExtension": [[{"url": "u"}], [], None],
-    "implicitRules": ["urn:r", "", None],
+    ]
+    + [[{"reference": f"Organization/{n}"} for n in (2, 1, 2)]],
     "valueString": ["ü", "a\tb", 'a"b', "\ud800", '"reference"', "x" * 1500, "ü" * 1000, *DEEP, {}],
     "issued": ["2026-01-01", 5],
 }
 
 
+OF_PATIENTS: dict[str, list[Any]] = {
+    "birthDate": ["1957", "1957-03", "1879-12-31", "2957-03-29", "soon", "", 1957, None, ABSENT],
+    "gender": ["other", 5, None, ABSENT],
+    "active": [False, None, "no", ABSENT],
+    "deceasedBoolean": [True, False],
+    "deceasedDateTime": ["2025-12-31T23:59:00Z", None],
+    "link": [
+        [{"other": {"reference": "Patient/new"}, "type": "replaced-by"}],
+        [{"other": {"reference": "RelatedPerson/7"}, "type": "seealso"}],
+        *([], None, "new"),
+    ],
+    "managingOrganization": [*REFERENCES, {"reference": "Patient/1"}],
+}
+OTHERWISE = {"Observation": OF_ANY | OF_OBSERVATIONS, "Patient": OF_ANY | OF_PATIENTS}
+
+
+def usual(name: str, count: int) -> list[dict[str, Any]]:
+    """Records as most are."""
+    return [{**USUAL[name], "id": f"o-{n}"} for n in range(count)]
+
+
 @st.composite
-def observations(draw: st.DrawFn) -> list[bytes]:
-    """Neighbours that have something in common, or one of which has what the others have not."""
-    many = [{**USUAL, "id": f"o-{n}"} for n in range(draw(st.integers(1, 4)))]
+def neighbours(draw: st.DrawFn, name: str) -> list[bytes]:
+    """Those that have something in common, or one of which has what the others have not."""
+    many = usual(name, draw(st.integers(1, 4)))
     for _ in range(draw(st.integers(0, 3))):
-        name = draw(st.sampled_from(sorted(OTHERWISE)))
-        value = draw(st.sampled_from(OTHERWISE[name]))
+        element = draw(st.sampled_from(sorted(OTHERWISE[name])))
+        value = draw(st.sampled_from(OTHERWISE[name][element]))
         for each in draw(st.sampled_from([many, many[:1], many[-1:]])):
-            each[name] = value
+            each[element] = value
     return written(many, ascii=draw(st.booleans()), compact=draw(st.booleans()))
 
 
@@ -192,40 +250,65 @@ def written(
     return [text.encode("utf-8", "replace") for text in texts]
 
 
-def check_together(lines: list[bytes]) -> None:
+def check_together(lines: list[bytes], name: str = "Observation") -> None:
     """They are read together as each is by itself."""
-    each = [OBSERVATIONS.read(line, "Observation") if line.strip() else None for line in lines]
-    assert one_by_one(OBSERVATIONS, b"\n".join(lines) + b"\n", "Observation") == each
+    each = [MANY.read(line, name) if line.strip() else None for line in lines]
+    assert one_by_one(MANY, b"\n".join(lines) + b"\n", name) == each
 
 
-@pytest.mark.parametrize("name", OTHERWISE)
+@pytest.mark.parametrize(
+    ("name", "element"), [(name, element) for name in OTHERWISE for element in OTHERWISE[name]]
+)
 @pytest.mark.parametrize(
     "among", [slice(0, 1), slice(1, 2), slice(3)], ids=["first", "last", "all"]
 )
-def test_whatever_some_have_otherwise_each_is_read_as_by_itself(name: str, among: slice) -> None:
-    for value in OTHERWISE[name]:
-        many = [{**USUAL, "id": f"o-{n}"} for n in range(2)]
+def test_whatever_some_have_otherwise_each_is_read_as_by_itself(
+    name: str, element: str, among: slice
+) -> None:
+    for value in OTHERWISE[name][element]:
+        many = usual(name, 2)
         for each in many[among]:
-            each[name] = value
-        check_together(written(many))
-        check_together(written(many, compact=True))
+            each[element] = value
+        check_together(written(many), name)
+        check_together(written(many, compact=True), name)
 
 
 @settings(max_examples=500)
-@given(observations())
-def test_neighbours_are_read_column_by_column_as_each_by_itself(lines: list[bytes]) -> None:
+@given(neighbours("Observation"))
+def test_observations_are_read_column_by_column_as_each_by_itself(lines: list[bytes]) -> None:
     check_together(lines)
 
 
-def test_neighbours_as_most_are_are_read_column_by_column() -> None:
-    lines = written([{**USUAL, "id": f"o-{n}"} for n in range(2)])
-    assert isinstance(OBSERVATIONS.read_lines(b"\n".join(lines), "Observation"), Columns)
+@settings(max_examples=500)
+@given(neighbours("Patient"))
+def test_patients_are_read_column_by_column_as_each_by_itself(lines: list[bytes]) -> None:
+    check_together(lines, "Patient")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"encounter": {"reference": "Encounter/7"}},
+        {"encounter": {"reference": "Device/7"}},
+        {"performer": [{"reference": "Patient/1"}, {"reference": "Organization/1"}]},
+    ],
+)
+def test_observations_as_most_are_are_read_column_by_column(more: dict[str, Any]) -> None:
+    lines = written([each | more for each in usual("Observation", 2)], compact=True)
+    assert isinstance(MANY.read_lines(b"\n".join(lines), "Observation"), Columns)
+
+
+@pytest.mark.parametrize("more", [{}, {"managingOrganization": {"reference": "Organization/1"}}])
+def test_patients_as_most_are_are_read_column_by_column(more: dict[str, Any]) -> None:
+    lines = written([each | more for each in usual("Patient", 2)], compact=True)
+    assert isinstance(MANY.read_lines(b"\n".join(lines), "Patient"), Columns)
 
 
 @given(st.data(), st.sampled_from(["", "\n", "\r\n", "\n\n", " \n ", "\n{", "}\n"]))
 def test_lines_are_no_records_unless_each_holds_one(data: st.DataObject, put: str) -> None:
     """Neither two records on a line nor one that is broken over two makes up for the other."""
-    lines = written([{**USUAL, "id": f"o-{n}"} for n in range(3)], compact=data.draw(st.booleans()))
+    lines = written(usual("Observation", 3), compact=data.draw(st.booleans()))
     text = b"\n".join(lines)
     for _ in range(data.draw(st.integers(1, 2))):
         at = data.draw(st.integers(0, len(text)))
@@ -237,7 +320,7 @@ def test_lines_are_no_records_unless_each_holds_one(data: st.DataObject, put: st
 
 
 def test_two_records_on_a_line_do_not_make_up_for_one_on_two() -> None:
-    one, two, three = written([{**USUAL, "id": f"o-{n}"} for n in range(3)])
+    one, two, three = written(usual("Observation", 3))
     for broken in (three.replace(b'"code": {', b'"code":\n{'), three.replace(b"{", b"{\n", 1)):
         check_together([one + two, *broken.split(b"\n")])
     check_together([one + two, b"", three])

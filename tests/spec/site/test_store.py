@@ -65,7 +65,9 @@ def pulled(
     folder.mkdir(exist_ok=True, parents=True)
     made = []
     for number, resources in enumerate(files, 1):
-        lines = [r if isinstance(r, str) else json.dumps(r) for r in resources]
+        lines = [
+            r if isinstance(r, str) else json.dumps(r, separators=(",", ":")) for r in resources
+        ]
         type_name = next(
             r["resourceType"] for r in [*resources, patient("0")] if isinstance(r, dict)
         )
