@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -39,6 +40,7 @@ from service.site.store import open_store
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "docs" / "bench-site.md"
 STORED = 100_000  # patients
+TIMES = 3
 REFRESHED = 20_000
 CHANGED = 0.005
 BASE = "https://ehr.example/fhir"
@@ -55,7 +57,8 @@ had other work. CPU seconds are of all processes that Weir starts.
 {STORED:,} patients go into the store; beside it, in the same run, the same files merely decoded
 with untyped msgspec, block by block and line by line, in a process of which the garbage collector
 looks through nothing else: else it takes up to twice as long block by block. *One core* is one
-process that is kept to one core; *all cores* is as many processes as there are cores.
+process that is kept to one core; *all cores* is as many processes as there are cores. All of it is
+done {{times}} times, turn by turn, and the fastest of each is told.
 
 {{storing}}
 
@@ -115,7 +118,7 @@ def main(stored: int = STORED, refreshed: int = REFRESHED) -> None:
     with tempfile.TemporaryDirectory(dir=os.environ.get("WEIR_BENCH_DIR")) as name:
         folder = Path(name)
         told = storing(folder / "storing", stored) | refreshing(folder / "refreshing", refreshed)
-    text = HEAD.format(cores=len(os.sched_getaffinity(0)), **told)
+    text = HEAD.format(cores=len(os.sched_getaffinity(0)), times=TIMES, **told)
     sys.stdout.write(text)
     if (stored, refreshed) == (STORED, REFRESHED):
         TABLE.write_text(text, encoding="utf-8")
@@ -132,29 +135,34 @@ def storing(folder: Path, patients: int) -> dict[str, str]:
     size = sum(file.path.stat().st_size for file in files)
     paths = [file.path for file in files]
     cores = len(os.sched_getaffinity(0))
-    full = in_a_process(_store, folder / "full", files)
-    one = in_a_process(_store, folder / "one", files, cores=1).cost
-    blocks = in_a_process(_decoded, paths, cores=1).cost
-    lines = in_a_process(_decoded_by_line, paths, cores=1).cost
-    every = cost(lambda: _decode_in(cores, files))
-    rows = [
-        ("store, all cores", full.cost),
-        ("store, one core", one),
-        ("decode block by block, all cores", every),
-        ("decode block by block, one core", blocks),
-        ("decode line by line, one core", lines),
+    ways: dict[str, Callable[[], Figures]] = {
+        "store, all cores": lambda: in_a_process(_store, folder / "full", files),
+        "store, one core": lambda: in_a_process(_store, folder / "one", files, cores=1),
+        "decode block by block, all cores": lambda: _decoded_in(cores, files),
+        "decode block by block, one core": lambda: in_a_process(_decoded, paths, cores=1),
+        "decode line by line, one core": lambda: in_a_process(_decoded_by_line, paths, cores=1),
+    }
+    # Turn by turn, so that what else the machine does meets all of them.
+    done = [[way() for way in ways.values()] for _ in range(TIMES)]
+    best = [
+        min((each.cost for each in of), key=attrgetter("wall")) for of in zip(*done, strict=True)
     ]
+    full, one, every, blocks, lines = best
+    peak = max(each[0].peak for each in done)
     table = ["| | s | CPU s | MB/s |\n|---|---|---|---|"]
-    table += [f"| {n} | {c.wall:.1f} | {c.cpu:.1f} | {size / 1e6 / c.wall:.0f} |" for n, c in rows]
+    table += [
+        f"| {n} | {c.wall:.1f} | {c.cpu:.1f} | {size / 1e6 / c.wall:.0f} |"
+        for n, c in zip(ways, best, strict=True)
+    ]
     return {
         "storing": "\n".join(table),
-        "wall": f"{100 * blocks.wall / full.cost.wall:.0f}",
-        "wall_all": f"{100 * every.wall / full.cost.wall:.0f}",
-        "cpu": f"{100 * blocks.cpu / full.cost.cpu:.0f}",
+        "wall": f"{100 * blocks.wall / full.wall:.0f}",
+        "wall_all": f"{100 * every.wall / full.wall:.0f}",
+        "cpu": f"{100 * blocks.cpu / full.cpu:.0f}",
         "one_wall": f"{100 * blocks.wall / one.wall:.0f}",
-        "line_wall": f"{100 * lines.wall / full.cost.wall:.0f}",
-        "line_cpu": f"{100 * lines.cpu / full.cost.cpu:.0f}",
-        "peak": f"{full.peak:.0f}",
+        "line_wall": f"{100 * lines.wall / full.wall:.0f}",
+        "line_cpu": f"{100 * lines.cpu / full.cpu:.0f}",
+        "peak": f"{peak:.0f}",
         "small": f"{small.peak:.0f}",
     }
 
@@ -212,6 +220,10 @@ def _decode_range(part: Range) -> None:
     decode = msgspec.json.Decoder().decode_lines
     for block in blocks(part):
         decode(block)
+
+
+def _decoded_in(cores: int, files: list[AcquiredFile]) -> Figures:
+    return Figures(cost(lambda: _decode_in(cores, files)), 0)
 
 
 def _decode_in(cores: int, files: Iterable[AcquiredFile]) -> None:

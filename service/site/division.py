@@ -70,13 +70,19 @@ class Shared(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def workbench(folder: Path, memory: str = "1GB", threads: int | None = None) -> Iterator[Any]:
-    """A database in memory that keeps within its limits and reaches nothing but its folder."""
+def workbench(
+    folder: Path, memory: str = "1GB", threads: int | None = None, kept: str = "0MB"
+) -> Iterator[Any]:
+    """A database in memory that keeps within its limits and reaches nothing but its folder.
+
+    It keeps ``kept`` of the memory that it gives up, to use it again.
+    """
     config: dict[str, Any] = {
         "memory_limit": memory,
         "temp_directory": str(folder / "spill"),
         "autoinstall_known_extensions": False,
         "autoload_known_extensions": False,
+        "block_allocator_memory": kept,
     } | ({"threads": threads} if threads else {})
     with duckdb.connect(config=config) as work:
         yield work
@@ -102,7 +108,10 @@ def divide(
     _attach(work, folder)
     _write(work, folder, number)
     counted = work.execute(
-        f"SELECT type, {WHEN}, count(*) FROM record GROUP BY ALL ORDER BY ALL", {"recent": recent}
+        f"SELECT type, {WHEN}, sum(records) FROM "
+        "(SELECT type, day, count(*) AS records FROM record GROUP BY type, day) "
+        "GROUP BY ALL ORDER BY ALL",
+        {"recent": recent},
     ).fetchall()
     resources = merged({name: count} for name, _, count in counted)
     days = [row for row in counted if row[1]]

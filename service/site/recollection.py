@@ -22,6 +22,7 @@ from msgspec import Raw
 import service
 from service.cql.record import PatientRecord
 from service.errors import StoreError
+from service.frozen import frozen
 from service.measure.package import MeasurePackage
 from service.progress import progress
 from service.site.evaluation import Count, Exact
@@ -66,6 +67,7 @@ class _Mark(msgspec.Struct, frozen=True, array_like=True):
     fingerprint: int
 
 
+@frozen()
 def count_again(
     mapped: MappedStore,
     packages: Iterable[MeasurePackage],

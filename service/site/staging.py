@@ -39,7 +39,7 @@ class Sizes:
     division has, and below what one process reads before others would have started."""
 
     range: int = 16 * 2**20
-    division: int = 40 * 2**20
+    division: int = 60 * 2**20
     alone: int = 32 * 2**20
 
 

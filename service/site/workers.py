@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from service.errors import StoreError
+from service.frozen import frozen
 from service.site.division import Divided, clear, divide, versions, workbench
 from service.site.intake import Intake
 from service.site.plan import AcquisitionPlan
@@ -112,7 +113,7 @@ class Bench:
     def _database(self) -> Any:
         """One for all divisions: memory that was used before is at hand sooner."""
         if self._work is None:
-            opening = workbench(self._folder, "512MB", self._threads)
+            opening = workbench(self._folder, "512MB", self._threads, kept="64MB")
             self._work = self._opened.enter_context(opening)
         return self._work
 
@@ -248,7 +249,7 @@ def why(error: Exception) -> str:
 def main(number: int, threads: int = 1) -> None:
     """Do the jobs that stand on standard input, one a line, until it ends."""
     setting = msgspec.json.decode(sys.stdin.buffer.readline(), type=Setting)
-    with closing(Bench(setting, number, threads)) as bench:
+    with frozen(), closing(Bench(setting, number, threads)) as bench:
         for line in sys.stdin.buffer:
             answer: msgspec.Struct
             try:
