@@ -41,14 +41,14 @@ from service.site.expectation import (
 )
 from service.site.placing import place_store
 from service.site.plan import AcquisitionPlan
-from service.site.population import Population, patient_ids, read_population
+from service.site.population import Population, read_population
 from service.site.quarantine import FILE as QUARANTINE
 from service.site.quarantine import Entry
 from service.site.record_text import OF_ANY_TYPE
 from service.site.staging import SHARED, USUAL, Range, Sizes, Staged, private, ranges
 from service.site.staleness import Told, all_holes, kept, recent
 from service.site.store import FORMAT, Facts, Store, last_index, open_store
-from service.site.turnover import marks, replaced, sample_of
+from service.site.turnover import replaced, sample_of
 from service.site.vanished import LookUp, what_vanished
 from service.site.verdict import Fault, Finding, mostly_lost
 from service.site.workers import TODO, Divide, Found, Seek, Setting, Stage, Workers, why, workers
@@ -165,7 +165,7 @@ def building_folder(data_dir: Path) -> Iterator[Path]:
 
 def _build(
     acquisition: Acquisition, plan: AcquisitionPlan, folder: Path, sizes: Sizes
-) -> tuple[Facts, list[Path], set[int]]:
+) -> tuple[Facts, list[Path], Set[int]]:
     """The facts of the store, its parts in the order of their patients, and the patients' marks."""
     size = sum(file.path.stat().st_size for file in acquisition.files)
     elements = {name: sorted(of) for name, of in sorted(plan.elements.items())}
@@ -186,7 +186,6 @@ def _build(
             staged = crew.do([Stage(part) for part in read], Staged, _told(advance))
         divided, shared, moved = _divide(crew, folder, population)
         crew.end()
-        there = marks(patient_ids(acquisition.files) | population.aliases.keys())
         parts = [folder / f"part-{number}.parquet" for number in range(population.divisions)]
         findings = set_aside(folder, read, staged, divided)
         findings += undecided([shared, *divided], (read[part].type for part in moved))
@@ -204,7 +203,7 @@ def _build(
         findings.append(Finding(Fault.NO_PATIENTS, "the pull"))
     findings += [*acquisition.findings, *mostly_lost(findings, facts.arrived)]
     facts = msgspec.structs.replace(facts, findings=sorted(findings))
-    return facts, parts, there
+    return facts, parts, population.marks
 
 
 def arrived_of(read: Iterable[Range], staged: Iterable[Staged]) -> Counter[str]:

@@ -27,7 +27,7 @@ from service.site.staging import private
 from service.site.staleness import Told
 from service.site.store import FILE, FOLDER, Facts, Index, last_index
 from service.site.survey import UNMAPPED_FILE, UNREVIEWED_FILE
-from service.site.turnover import marks
+from service.site.turnover import mark
 from service.site.verdict_list import FILE as VERDICTS
 
 FOLDERS = ("pull", "pull-of-some", "building")
@@ -181,7 +181,7 @@ def _without(facts: Facts, counts: list[tuple[str, str | None, int]], id: str) -
     months, days = by_month_and_day((name, day, count) for name, day, count in counts if day)
     left = _each_less(facts.days, days)
     patients = gone["Patient"]
-    forgotten = marks([id, *(old for old, new in facts.aliases.items() if new == id)])
+    forgotten = {mark(id), *(mark(old) for old, new in facts.aliases.items() if new == id)}
     expected = msgspec.structs.replace(
         facts.expected,
         patients=facts.expected.patients - patients,

@@ -19,7 +19,7 @@ from service.site.quarantine import FILE as QUARANTINE
 from service.site.staging import private
 from service.site.staleness import all_holes
 from service.site.store import FILE, FOLDER, Facts, Index, open_store, require_index
-from service.site.turnover import marks, sample_of
+from service.site.turnover import mark, sample_of
 from service.site.verdict import BRINGS_LESS, Fault, Finding
 
 T = TypeVar("T")
@@ -142,7 +142,7 @@ def accept_store(data_dir: Path, zone: tzinfo = UTC) -> list[Finding]:
     )
     left += [hole.finding(each) for each, of in silent.items() if each in doubted for hole in of]
     kept = [each for each in facts.findings if each not in shrunk or each in left]
-    members = sample_of(marks(id for id, _ in open_store(data_dir).fingerprints()))
+    members = sample_of({mark(id) for id, _ in open_store(data_dir).fingerprints()})
     facts = msgspec.structs.replace(facts, findings=kept, expected=accepted, members=members)
     place_index(msgspec.structs.replace(index, facts=facts), data_dir)
     return left

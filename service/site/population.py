@@ -11,6 +11,7 @@ from service.fhir.reference import parse_reference
 from service.fhir.surrogates import without_halves
 from service.site.acquisition import AcquiredFile
 from service.site.staging import blocks, ranges
+from service.site.turnover import mark
 
 MOST_DIVISIONS = 256
 MOST_IDS = 2**20  # ids that are looked at to divide
@@ -25,12 +26,14 @@ class Population:
     """``bounds`` are the ids at which a new division of the patients begins, in order; ``aliases``
     the ids of patients that another one has replaced, with the other's; ``links`` what the patients
     say of that. ``lost`` counts those who are there and were replaced, nobody knows by whom, or who
-    replace nobody knows whom."""
+    replace nobody knows whom. ``marks`` stand for all who are there, or were replaced (see
+    `turnover`)."""
 
     bounds: tuple[str, ...]
     aliases: Mapping[str, str]
     links: tuple[Replacement, ...] = ()
     lost: int = 0
+    marks: Set[int] = frozenset()
 
     @property
     def divisions(self) -> int:
@@ -50,7 +53,9 @@ def read_population(files: Sequence[AcquiredFile], base_url: str, divisions: int
     """
     ids: list[str] = []
     links: list[Replacement] = []
+    marks: set[int] = set()
     for patient in _all(files):
+        marks.add(mark(patient.id))
         if len(ids) < MOST_IDS:
             ids.append(patient.id)
         if len(patient.link):
@@ -60,8 +65,9 @@ def read_population(files: Sequence[AcquiredFile], base_url: str, divisions: int
     known = aliases(links, there)
     lost = {old for _, old, _ in links if old in there and old not in known}
     lost |= {says for says, old, _ in links if not old}
+    marks.update(map(mark, known))
     links = sorted(set(links))
-    return Population(_bounds(ids, divisions), known, tuple(links), len(lost))
+    return Population(_bounds(ids, divisions), known, tuple(links), len(lost), marks)
 
 
 def patient_ids(files: Iterable[AcquiredFile]) -> set[str]:

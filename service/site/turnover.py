@@ -5,7 +5,7 @@ whoever else is there. It stays as it is while a pull brings too few or others, 
 pull does not let the next bring anybody.
 """
 
-from collections.abc import Iterable, Sequence, Set
+from collections.abc import Sequence, Set
 from hashlib import blake2b
 from heapq import nsmallest
 from math import sqrt
@@ -15,9 +15,9 @@ TOLERATED = 0.5  # share of them who may have left from one pull of everything t
 BYTES = 7  # of a hash
 
 
-def marks(ids: Iterable[str]) -> set[int]:
-    """What stands for patients in a sample."""
-    return {int.from_bytes(blake2b(id.encode(), digest_size=BYTES).digest()) for id in ids}
+def mark(id: str) -> int:
+    """What stands for a patient in a sample."""
+    return int.from_bytes(blake2b(id.encode(), digest_size=BYTES).digest())
 
 
 def sample_of(there: Set[int]) -> list[int]:
