@@ -39,8 +39,8 @@ class Keys(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Rows that nothing makes doubtful; ``references`` is empty if they refer to nothing but
-    patients."""
+    """Rows that nothing makes doubtful. ``references`` are each one's (see `Row`), or empty where
+    they refer to nothing but whose they are."""
 
     keys: Keys
     json: list[str]
@@ -50,7 +50,7 @@ class Columns(NamedTuple):
 def columns_of(keys: Keys, text: bytes, texts: RecordText) -> Columns | None:
     """The rows of which the lines of a text are the records; None if any text is not as most are.
 
-    That each refers to its patient, in the form that is kept, is known already.
+    That all but patients refer to theirs, in the form that is kept, is known already.
     """
     known = 0 if keys.type == "Patient" else len(keys.ids)
     others = others_referred_to(text, known)
