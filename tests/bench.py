@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from service.cql import PatientRecord
+from service.cql.record import PatientRecord
 from service.measure.evaluator import Evaluator
 from service.measure.package import load_package
 from service.measure.period import Period

@@ -13,7 +13,7 @@ def one_by_one(intake: Intake, lines: bytes, expected: str) -> list[Read | None]
     reads = intake.read_lines(lines, expected)
     if not isinstance(reads, Columns):
         return reads
-    texts = [json.encode() for json in reads.json]
+    texts = [line.removesuffix("\n").encode() for line in reads.lines]
     references = reads.references or [frozenset[Reference]()] * len(texts)
     rows = zip(reads.keys.rows(), texts, references, strict=True)
     return [replace(row, json=text, references=refers) for row, text, refers in rows]

@@ -57,27 +57,9 @@ Uses: what a data requirement is made from.
 Values are those of `service.cql.values`; FHIR elements are `service.cql.elements.Element`s: `.json`
 is the decoded JSON, `.type_name` its qualified type, attributes give the child elements.
 
+Each name is imported from its own module: the processes that build a store need the types, and
+none of the rest.
+
 Included libraries are found by name and version: give an ELM document the version of the Library
 resource that it came in, should its own label be another.
 """
-
-from service.cql.compiler import compile_program
-from service.cql.elements import Element
-from service.cql.program import Message, Parameter, PatientContext, Program, Session, Uses
-from service.cql.record import PatientRecord
-from service.cql.retrieval import RetrieveUse
-from service.cql.terminology import Terminology
-
-__all__ = [
-    "Element",
-    "Message",
-    "Parameter",
-    "PatientContext",
-    "PatientRecord",
-    "Program",
-    "RetrieveUse",
-    "Session",
-    "Terminology",
-    "Uses",
-    "compile_program",
-]

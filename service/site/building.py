@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,18 @@ from service.site.store import FORMAT, Facts, Store, last_index, open_store
 from service.site.turnover import replaced, sample_of
 from service.site.vanished import LookUp, what_vanished
 from service.site.verdict import Fault, Finding, mostly_lost
-from service.site.workers import TODO, Divide, Found, Seek, Setting, Stage, Workers, why, workers
+from service.site.workers import (
+    TODO,
+    Divide,
+    Found,
+    Seek,
+    Setting,
+    Stage,
+    Workers,
+    cores,
+    why,
+    workers,
+)
 
 Places = dict[int, list[tuple[int, int]]]  # division -> ranges and lines of records
 
@@ -171,7 +183,7 @@ def _build(
     elements = {name: sorted(of) for name, of in sorted(plan.elements.items())}
     read = ranges(acquisition.files, sizes.range)
     with workers(alone=size < sizes.alone) as set_to_work:
-        divisions = size // sizes.division
+        divisions = _divisions(size, sizes)
         population = read_population(acquisition.files, acquisition.base_url, divisions)
         setting = Setting(
             folder=str(folder),
@@ -204,6 +216,13 @@ def _build(
     findings += [*acquisition.findings, *mostly_lost(findings, facts.arrived)]
     facts = msgspec.structs.replace(facts, findings=sorted(findings))
     return facts, parts, population.marks
+
+
+def _divisions(size: int, sizes: Sizes) -> int:
+    """How many divisions the patients of a pull have: for each process as many, or else one makes
+    the last while the others wait."""
+    processes = 1 if size < sizes.alone else cores()
+    return ceil(size // sizes.division / processes) * processes
 
 
 def arrived_of(read: Iterable[Range], staged: Iterable[Staged]) -> Counter[str]:

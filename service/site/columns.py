@@ -6,6 +6,7 @@ there are no columns: they are read one by one (see `intake`), with the same res
 """
 
 from collections.abc import Collection, Iterator
+from io import BytesIO
 from operator import attrgetter
 from typing import Any, Literal, NamedTuple
 
@@ -39,11 +40,12 @@ class Keys(NamedTuple):
 
 
 class Columns(NamedTuple):
-    """Rows that nothing makes doubtful. ``references`` are each one's (see `Row`), or empty where
-    they refer to nothing but whose they are."""
+    """Rows that nothing makes doubtful. ``lines`` are their texts, each with its line end.
+    ``references`` are each one's (see `Row`), or empty where they refer to nothing but whose they
+    are."""
 
     keys: Keys
-    json: list[str]
+    lines: list[str]
     references: list[frozenset[Reference]]
 
 
@@ -56,12 +58,11 @@ def columns_of(keys: Keys, text: bytes, texts: RecordText) -> Columns | None:
     others = others_referred_to(text, known)
     if others is None:
         return None
-    json = text.decode().split("\n")
-    del json[-1]
-    lengths = map(len, json if text.isascii() else text.split(b"\n"))
-    if max(lengths) > SURE:
+    apart = BytesIO(text).readlines()
+    if max(map(len, apart)) > SURE:
         return None
-    return Columns(keys, json, texts.plain_references(json) if others else [])
+    lines = list(map(bytes.decode, apart))
+    return Columns(keys, lines, texts.plain_references(lines) if others else [])
 
 
 class KeyReader:

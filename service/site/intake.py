@@ -7,6 +7,8 @@ bad line costs its neighbours nothing.
 
 import re
 from collections.abc import Mapping
+from io import BytesIO
+from operator import itemgetter
 from typing import Any
 
 import msgspec
@@ -30,6 +32,7 @@ _ID = re.compile(r"[-A-Za-z0-9.]{1,256}|[^/?#\s\x00-\x20\x7f]{1,256}")  # the us
 _LIFTED_ID = re.compile(r"[-A-Za-z0-9.~]{1,256}")
 _matches_id = _ID.fullmatch
 _encode, _encode_lines = msgspec.json.Encoder().encode, msgspec.json.Encoder().encode_lines
+_first, _before_last = itemgetter(0), itemgetter(-2)
 
 
 class Intake:
@@ -250,12 +253,13 @@ def _braced(lines: bytes) -> int | None:
     A line may end within an object, but never between two braces that stand back to back: so where
     there are as many objects as there are such lines, each has one of its own.
     """
-    count, end = 1, lines.find(b"\n")
-    while -1 < end < len(lines) - 1:
-        if lines[end - 1 : end + 2] != b"}\n{" and lines[end - 2 : end + 2] != b"}\r\n{":
-            return None
-        count, end = count + 1, lines.find(b"\n", end + 1)
-    return count
+    apart = BytesIO(lines).readlines()  # looks for line ends faster than bytes.split
+    before = apart[:-1]
+    if set(map(_first, apart)) != {ord("{")}:
+        return None
+    if set(map(_before_last, before)) <= {ord("}")}:
+        return len(apart)
+    return len(apart) if all(line.endswith((b"}\n", b"}\r\n")) for line in before) else None
 
 
 def _stranger(type_name: str, line: bytes) -> Fault | Unasked:

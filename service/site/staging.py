@@ -112,18 +112,18 @@ class Tables:
         owner = row.patient or ""
         division = bisect_right(self._bounds, owner) if owner else SHARED
         keys = f"{part}\t{line}\t{row.type}\t{row.id}\t{owner}\t{row.updated}\t{row.day}\t"
-        self._records[division].append(keys + row.json.decode())
+        self._records[division].append(f"{keys}{row.json.decode()}\n")
         self._refer(division, part, line, row.references)
 
     def add_columns(self, part: int, line: int, columns: Columns) -> None:
         """The same for records that stood on neighbouring lines from ``line`` on."""
-        keys, count = columns.keys, len(columns.json)
+        keys, count = columns.keys, len(columns.lines)
         same = (
             repeat(str(part), count),
             map(str, range(line, line + count)),
             repeat(keys.type, count),
         )
-        rows = zip(*same, *keys[1:], columns.json, strict=True)
+        rows = zip(*same, *keys[1:], columns.lines, strict=True)
         divisions = list(map(partial(bisect_right, self._bounds), keys.patients))
         for division, row in zip(divisions, map("\t".join, rows), strict=True):
             self._records[division].append(row)
@@ -133,7 +133,7 @@ class Tables:
     def _refer(self, division: int, part: int, line: int, references: Iterable[Reference]) -> None:
         waiting = self._references[division]
         for name, id in sorted(references):
-            waiting.append(f"{part}\t{line}\t{name}\t{id}")
+            waiting.append(f"{part}\t{line}\t{name}\t{id}\n")
 
     def write(self) -> None:
         """Hand what was added to the files."""
@@ -141,8 +141,7 @@ class Tables:
             for division, lines in enumerate(waiting):
                 if lines:
                     number = SHARED if division == len(waiting) - 1 else division
-                    lines.append("")
-                    self._file(f"{kind}-{number}").write("\n".join(lines).encode())
+                    self._file(f"{kind}-{number}").write("".join(lines).encode())
                     lines.clear()
 
     def _file(self, name: str) -> IO[bytes]:
@@ -178,7 +177,7 @@ def stage(part: Range, intake: Intake, tables: Tables, folder: Path) -> Staged:
         reads = intake.read_lines(block, part.type)
         if isinstance(reads, Columns):
             tables.add_columns(part.number, line, reads)
-            count = len(reads.json)
+            count = len(reads.lines)
             lines += count
         else:
             aside = list(_add(reads, part, line, tables))

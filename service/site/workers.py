@@ -159,6 +159,11 @@ class Workers:
         return made
 
 
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 @contextmanager
 def workers(*, alone: bool) -> Iterator[Callable[[Setting], Workers]]:
     """A process for each core, or this one ``alone``; gives what sets them to work.
@@ -166,16 +171,16 @@ def workers(*, alone: bool) -> Iterator[Callable[[Setting], Workers]]:
     They start at once, so that they are ready when the setting is known. Raises StoreError when one
     cannot work.
     """
-    cores = len(os.sched_getaffinity(0))
+    count = cores()
     with ExitStack() as stack:
-        if alone or cores == 1:
+        if alone or count == 1:
 
             def set_to_work(setting: Setting) -> Workers:
-                bench = stack.enter_context(closing(Bench(setting, 0, cores)))
+                bench = stack.enter_context(closing(Bench(setting, 0, count)))
                 return Workers([lambda job, result: bench.do(job)], bench.close)
 
         else:
-            started = [stack.enter_context(_started(number)) for number in range(cores)]
+            started = [stack.enter_context(_started(number)) for number in range(count)]
             stack.callback(_end, started)
 
             def set_to_work(setting: Setting) -> Workers:

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.cql import PatientRecord, Program, Session, translator
+from service.cql import translator
+from service.cql.program import Program, Session
+from service.cql.record import PatientRecord
 from tests.spec.cql.logic import NOW, compiled
 
 pytestmark = pytest.mark.skipif(translator.missing() is not None, reason=str(translator.missing()))

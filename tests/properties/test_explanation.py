@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from service.cql import PatientRecord
+from service.cql.record import PatientRecord
 from service.errors import EvaluationError
 from service.measure.cases import read_record as record_of
 from service.measure.clause import FALSE, TRUE, Clause

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from service.cql import PatientRecord
 from service.cql.model import json_names
+from service.cql.record import PatientRecord
 from service.cql.values import DateTime
 from service.fhir.folder import Folder
 from service.fhir.model import qualified, r4

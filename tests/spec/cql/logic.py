@@ -5,14 +5,11 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from service.cql import (
-    PatientContext,
-    PatientRecord,
-    Program,
-    Terminology,
-    compile_program,
-    translator,
-)
+from service.cql import translator
+from service.cql.compiler import compile_program
+from service.cql.program import PatientContext, Program
+from service.cql.record import PatientRecord
+from service.cql.terminology import Terminology
 from service.cql.values import DateTime, Interval
 from service.fhir.model import r4
 

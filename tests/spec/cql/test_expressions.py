@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from service.cql import Terminology, compile_program, translator
+from service.cql import translator
+from service.cql.compiler import compile_program
 from service.cql.literal import literal
+from service.cql.terminology import Terminology
 from service.errors import EvaluationError
 from service.fhir.model import r4
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from service.cql import PatientRecord
+from service.cql.record import PatientRecord
 from service.cql.values import Code
 from service.errors import CompileError, EvaluationError
 from tests.spec.cql.logic import (

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from service.cql import Terminology, compile_program
+from service.cql.compiler import compile_program
+from service.cql.terminology import Terminology
 from service.errors import CompileError
 from service.fhir.model import r4
 from tests.spec.cql.logic import (

@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from service.cql import PatientRecord, Terminology, compile_program
+from service.cql.compiler import compile_program
+from service.cql.record import PatientRecord
+from service.cql.terminology import Terminology
 from service.cql.values import Interval
 from service.errors import CompileError, EvaluationError
 from service.fhir.model import r4

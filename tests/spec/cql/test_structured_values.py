@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from service.cql import PatientRecord
+from service.cql.record import PatientRecord
 from service.cql.values import Code, Concept, Date, DateTime, Quantity, Ratio
 from service.errors import CompileError, EvaluationError
 from tests.spec.cql.logic import (

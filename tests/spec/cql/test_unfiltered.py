@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from service.cql import PatientRecord, Program
+from service.cql.program import Program
+from service.cql.record import PatientRecord
 from service.errors import CompileError, EvaluationError
 from tests.spec.cql.logic import NOW, compiled, concept, value_set
 

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from service.cli import main
-from service.cql import PatientRecord, translator
+from service.cql import translator
+from service.cql.record import PatientRecord
 from service.errors import EvaluationError, MeasureError
 from service.measure.content import Content
 from service.measure.evaluator import Evaluator

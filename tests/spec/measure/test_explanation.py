@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from service.cql import PatientRecord, translator
+from service.cql import translator
+from service.cql.record import PatientRecord
 from service.errors import EvaluationError
 from service.measure.clause import FALSE, SKIPPED, TRUE, UNKNOWN, Clause
 from service.measure.content import Content

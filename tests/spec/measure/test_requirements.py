@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from service.cql import Terminology, compile_program
+from service.cql.compiler import compile_program
+from service.cql.terminology import Terminology
 from service.cql.translator import translate
 from service.fhir.model import r4
 from service.measure.package import load_package

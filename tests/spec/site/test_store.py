@@ -17,6 +17,7 @@ from service.site.quarantine import FILE as QUARANTINE
 from service.site.staging import USUAL, Sizes
 from service.site.store import FILE, FOLDER, FORMAT, Store, open_store
 from service.site.verdict import Fault, Finding
+from service.site.workers import cores
 
 BASE = "https://ehr.example/fhir"
 PLAN = AcquisitionPlan(
@@ -220,6 +221,15 @@ def test_the_same_files_give_the_same_store_to_the_byte(tmp_path: Path) -> None:
         built(tmp_path / name, *files)
         contents.append([path.read_bytes() for path in parts(tmp_path / name)])
     assert contents[0] == contents[1]
+
+
+def test_a_large_pull_has_as_many_divisions_for_each_core(tmp_path: Path) -> None:
+    for patients in range(60, 90, 10):
+        folder = tmp_path / str(patients)
+        folder.mkdir()
+        built(folder, [patient(f"p{n}") for n in range(patients)], sizes=TINY)
+        *divisions, _nobodys = parts(folder)
+        assert len(divisions) % cores() == 0
 
 
 def test_it_says_whether_it_holds_what_a_measure_needs(tmp_path: Path) -> None:
