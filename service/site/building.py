@@ -60,7 +60,7 @@ from service.site.workers import (
     Setting,
     Stage,
     Workers,
-    cores,
+    processes,
     why,
     workers,
 )
@@ -207,7 +207,7 @@ def _build(
             shared = shared.without(drop_unheld(work, folder, stored))
     facts = _facts(acquisition, elements, arrived_of(read, staged), divided, shared)
     facts = msgspec.structs.replace(
-        facts, aliases=dict(population.aliases), links=list(population.links)
+        facts, aliases=dict(population.aliases), links=list(population.links), size=size
     )
     if population.lost:
         findings.append(Finding(Fault.UNKNOWN_SUCCESSOR, "Patient", population.lost))
@@ -221,8 +221,8 @@ def _build(
 def _divisions(size: int, sizes: Sizes) -> int:
     """How many divisions the patients of a pull have: for each process as many, or else one makes
     the last while the others wait."""
-    processes = 1 if size < sizes.alone else cores()
-    return ceil(size // sizes.division / processes) * processes
+    each = 1 if size < sizes.alone else processes()
+    return ceil(size // sizes.division / each) * each
 
 
 def arrived_of(read: Iterable[Range], staged: Iterable[Staged]) -> Counter[str]:

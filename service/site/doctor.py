@@ -33,6 +33,7 @@ from service.site.readiness import (
     check_token,
     look_at_patients,
 )
+from service.site.store import last_index
 from service.site.vendor import load_vendor
 
 BRIEF = Patience(attempts=2, first=1.0, longest=5.0)
@@ -65,7 +66,8 @@ def _checks(
     yield check_proxy(url)
     with opened(config) as (client, pace):
         yield from _at_the_ehr(config, packages, client, replace(patience, wait=pace.wait))
-    yield check_disk(config.data_dir)
+    last = last_index(config.data_dir)
+    yield check_disk(config.data_dir, last.facts.size if last else 0)
     yield from check_network(config.network)
 
 

@@ -99,8 +99,11 @@ def check_clock(told: str | None) -> Check:
     return bad("Clock", what, "Keep this machine's clock by NTP", ask="to keep its clock by NTP")
 
 
-def check_disk(data_dir: Path) -> Check:
-    """Whether there is room, and it may be written. Nothing is."""
+def check_disk(data_dir: Path, pulled: int = 0) -> Check:
+    """Whether there is room, and it may be written. Nothing is.
+
+    ``pulled`` is how many bytes the last pull of everything had, if there was one.
+    """
     place = data_dir
     while not place.exists():
         place = place.parent
@@ -110,7 +113,7 @@ def check_disk(data_dir: Path) -> Check:
         )
     free = shutil.disk_usage(place).free
     used = sum(file.stat().st_size for file in place.glob("store/*")) if place == data_dir else 0
-    needed = max(FREE, 4 * used)  # a pull and a second store beside the first
+    needed = max(FREE, 2 * pulled + used)  # a pull, its tables, and a second store
     what = f"{free / 1e9:.1f} GB free at {place}"
     if free < needed:
         return bad("Disk", what, f"Make room: {needed / 1e9:.0f} GB are advised")

@@ -57,7 +57,8 @@ class Facts(msgspec.Struct, frozen=True):
     whose records did, and were set aside. ``reconciled`` is the transaction time of the last pull
     of everything; ``source`` changes with what is pulled from where.
     ``members`` is a sample of who should be there (see `turnover`).
-    ``transaction_time`` is the EHR's clock when it looked.
+    ``transaction_time`` is the EHR's clock when it looked. ``size`` is how many bytes the last pull
+    of everything had; 0 where that was not noted.
     """
 
     format: int
@@ -77,6 +78,7 @@ class Facts(msgspec.Struct, frozen=True):
     reconciled: str = ""
     source: str = ""
     members: list[int] = []
+    size: int = 0
 
     @property
     def brought(self) -> Expected:

@@ -24,6 +24,7 @@ from service.site.intake import Intake
 from service.site.plan import AcquisitionPlan
 from service.site.staging import Range, Staged, Tables, stage
 
+MOST = 4  # processes, of up to 300 MB each
 TODO = "Check the free space and the owner of data_dir, and run again"
 
 
@@ -159,9 +160,10 @@ class Workers:
         return made
 
 
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0))
+def processes() -> int:
+    """How many processes build a large store: one for each core that this one may use, few enough
+    for the memory that docs/site.md asks for."""
+    return min(len(os.sched_getaffinity(0)), MOST)
 
 
 @contextmanager
@@ -171,7 +173,7 @@ def workers(*, alone: bool) -> Iterator[Callable[[Setting], Workers]]:
     They start at once, so that they are ready when the setting is known. Raises StoreError when one
     cannot work.
     """
-    count = cores()
+    count = processes()
     with ExitStack() as stack:
         if alone or count == 1:
 

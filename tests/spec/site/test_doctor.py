@@ -1,5 +1,7 @@
 """`weir site doctor`: all is checked in order, nothing is changed, and it says what to ask."""
 
+import json
+import shutil
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from hashlib import sha256
@@ -10,11 +12,14 @@ from typer.testing import CliRunner
 
 from service.cli import app
 from service.demo.ehr import free_port
+from service.site.acquisition import AcquiredFile, Acquisition
+from service.site.building import build_store
 from service.site.checkup import Check, State
 from service.site.config import SiteConfig
 from service.site.doctor import examine
 from service.site.pipeline import load_packages
-from tests.ehr import QUICK, SmallEhr, assert_no_canary, with_fhir
+from service.site.store import FILE, open_store
+from tests.ehr import PLAN, QUICK, SmallEhr, assert_no_canary, with_fhir
 from tests.faults.proxy import Fault, alter_json, answer
 
 MEASURES = Path(__file__).parents[3] / "measures"
@@ -180,6 +185,24 @@ def test_what_is_in_the_way_is_named_with_what_to_do(
     assert todo in f"{checks[check].what} {checks[check].todo} {checks[check].ask}"
     assert {"Disk", "Network"} <= checks.keys()  # whatever went before
     assert_no_canary(*map(str, checks.values()))
+
+
+def test_a_disk_without_room_for_another_pull_is_told(ehr: SmallEhr, tmp_path: Path) -> None:
+    file = tmp_path / "Patient.ndjson"
+    file.write_text('{"resourceType":"Patient","id":"a","birthDate":"1957-03-29"}\n')
+    pull = Acquisition(
+        tmp_path, ehr.base_url, "2026-06-01T00:00:00Z", (AcquiredFile(file, "Patient", 1),), ()
+    )
+    build_store(pull, PLAN, tmp_path)
+    assert open_store(tmp_path).facts.size == file.stat().st_size
+    assert examined(ehr.config(tmp_path), ehr=ehr)["Disk"].state is State.GOOD
+
+    index = json.loads((tmp_path / FILE).read_text())
+    index["facts"]["size"] = shutil.disk_usage(tmp_path).free
+    (tmp_path / FILE).write_text(json.dumps(index))
+    disk = examined(ehr.config(tmp_path), ehr=ehr)["Disk"]
+    assert disk.state is State.BAD
+    assert "Make room" in disk.todo
 
 
 def test_elements_that_no_record_has_are_named(ehr: SmallEhr, tmp_path: Path) -> None:

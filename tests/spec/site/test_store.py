@@ -1,6 +1,7 @@
 """The store: what the measures need of every patient, whole, in order, and for its owner only."""
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from service.site.quarantine import FILE as QUARANTINE
 from service.site.staging import USUAL, Sizes
 from service.site.store import FILE, FOLDER, FORMAT, Store, open_store
 from service.site.verdict import Fault, Finding
-from service.site.workers import cores
+from service.site.workers import MOST, processes
 
 BASE = "https://ehr.example/fhir"
 PLAN = AcquisitionPlan(
@@ -223,13 +224,20 @@ def test_the_same_files_give_the_same_store_to_the_byte(tmp_path: Path) -> None:
     assert contents[0] == contents[1]
 
 
-def test_a_large_pull_has_as_many_divisions_for_each_core(tmp_path: Path) -> None:
+def test_a_large_pull_has_as_many_divisions_for_each_process(tmp_path: Path) -> None:
     for patients in range(60, 90, 10):
         folder = tmp_path / str(patients)
         folder.mkdir()
         built(folder, [patient(f"p{n}") for n in range(patients)], sizes=TINY)
         *divisions, _nobodys = parts(folder)
-        assert len(divisions) % cores() == 0
+        assert len(divisions) % processes() == 0
+
+
+def test_memory_does_not_grow_with_the_cores_of_a_large_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+    assert processes() == MOST
 
 
 def test_it_says_whether_it_holds_what_a_measure_needs(tmp_path: Path) -> None:
