@@ -17,7 +17,12 @@ from service.site.meta import Unlabelled, take_off_all
 from service.site.record_text import SURE, RecordText, Reference, others_referred_to
 from service.site.row import Row
 from service.site.shape import Link, Shape
-from service.site.soundness import EMPTY, has_what_is_demanded, is_birth_date
+from service.site.soundness import (
+    EMPTY,
+    has_what_is_demanded,
+    is_birth_date,
+    says_what_it_refers_to,
+)
 
 TO_PATIENT = "Patient/"
 _IN_IDS, LONGEST_ID = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-.", 256
@@ -90,6 +95,8 @@ class KeyReader:
         if not (self._aliases.isdisjoint(patients) and _have_what_is_demanded(records, shape)):
             return None
         if shape.born and not all(is_birth_date(record.birthDate) for record in records):
+            return None
+        if shape.pointers and not all(says_what_it_refers_to(each, shape) for each in records):
             return None
         days = days_of(records, shape)
         return Keys(shape.type, ids, patients, take_off_all(records), days)

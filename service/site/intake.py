@@ -46,7 +46,7 @@ class Intake:
     def __init__(
         self, plan: AcquisitionPlan, base_url: str, aliases: Mapping[str, str] | None = None
     ) -> None:
-        self._shapes = {name: shape_of(name, elements) for name, elements in plan.elements.items()}
+        self._shapes = {name: shape_of(name, of, plan.types) for name, of in plan.elements.items()}
         self._key_readers = {
             name: KeyReader(shape, aliases or {})
             for name, shape in self._shapes.items()

@@ -19,6 +19,7 @@ from service.fhir.demands import demands_of
 from service.fhir.model import qualified, r4
 from service.site.meta import Meta
 from service.site.plan import ALL_ELEMENTS
+from service.site.pointers import pointers_of
 
 # Kept whether a measure reads them or not: without them a resource can mean its opposite. Most are
 # R4's modifier elements (http://hl7.org/fhir/R4/conformance-rules.html#isModifier).
@@ -97,7 +98,7 @@ class Shape:
     resource must have one, for each element that it must have. ``modifiers``: the properties that
     change what the resource means, and that nobody here knows how. ``earlier``: properties of
     earlier versions of FHIR, with what they may say. ``planned``: its status tells whether it is a
-    plan.
+    plan. ``pointers``: the properties with references that measures may follow (see `pointers`).
     """
 
     type: str
@@ -111,10 +112,11 @@ class Shape:
     modifiers: tuple[str, ...]
     earlier: tuple[tuple[str, frozenset[bytes]], ...]
     planned: bool
+    pointers: tuple[tuple[str, msgspec.json.Decoder[Any]], ...]
 
 
-def shape_of(type_name: str, elements: frozenset[str]) -> Shape:
-    """The shape of a type of which these top elements are kept.
+def shape_of(type_name: str, elements: frozenset[str], types: Set[str] = frozenset()) -> Shape:
+    """The shape of a type of which these top elements are kept, beside records of ``types``.
 
     Raises ConfigError for a type that is no patient's and that none refers to.
     """
@@ -152,6 +154,7 @@ def shape_of(type_name: str, elements: frozenset[str]) -> Shape:
         modifiers=tuple(sorted(names.keys() & MODIFIERS)),
         earlier=tuple(sorted(earlier.items())),
         planned="status" in demands.codes,
+        pointers=tuple(pointers_of(type_name, names.keys() - set(path[:1]), types - {"Patient"})),
     )
 
 

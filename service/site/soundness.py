@@ -7,8 +7,10 @@ import re
 from datetime import date
 from typing import Any
 
+import msgspec
 from msgspec import Raw
 
+from service.site.pointers import all_point
 from service.site.shape import Shape
 
 OLDEST = 1880  # no patient of today was born before
@@ -25,9 +27,9 @@ _ODD = re.compile(
 
 def is_whole(record: Any, shape: Shape) -> bool:
     """Whether it has what FHIR demands, as far as that is kept: else no measure may understand it,
-    and it would count for nothing. So it would with a medication that has a name or a number in
-    place of a reference; and what modifies it in a way that nobody here knows must not be left out
-    of account."""
+    and it would count for nothing. So it would with a medication or a place that has a name or a
+    number in place of a reference; and what modifies it in a way that nobody here knows must not be
+    left out of account."""
     for name in shape.modifiers:
         value = getattr(record, name)
         if len(value) >= EMPTY and bytes(value) != b"null":
@@ -38,7 +40,19 @@ def is_whole(record: Any, shape: Shape) -> bool:
     for name, codes in shape.codes:
         if getattr(record, name) not in codes:
             return False
-    return has_what_is_demanded(record, shape)
+    return has_what_is_demanded(record, shape) and says_what_it_refers_to(record, shape)
+
+
+def says_what_it_refers_to(record: Any, shape: Shape) -> bool:
+    """Whether what a measure may follow leads to a resource (see `pointers`)."""
+    try:
+        for name, decoder in shape.pointers:
+            value = getattr(record, name)
+            if len(value) > EMPTY and not all_point(decoder.decode(value)):
+                return False
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def has_what_is_demanded(record: Any, shape: Shape) -> bool:

@@ -162,7 +162,13 @@ OF_ANY: dict[str, list[Any]] = {
     "implicitRules": ["urn:r", "", None],
 }
 REFERENCES: list[Any] = [
-    *({"display": "x"}, {"reference": None}, {"reference": {"reference": "Encounter/7"}}, None),
+    *(
+        {"display": "x"},
+        {"identifier": {"value": "7"}},
+        {"reference": None},
+        {"reference": {"reference": "Encounter/7"}},
+        None,
+    ),
     *(
         {"reference": reference}
         for reference in [

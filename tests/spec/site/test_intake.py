@@ -424,6 +424,29 @@ def test_a_reference_of_no_known_form_is_doubted(reference: str) -> None:
     assert read({**given, **place(None)}, "Encounter").doubt is None
 
 
+@pytest.mark.parametrize(
+    "said", [{"identifier": {"value": "7"}}, {"display": "Ward 7"}, {"display": "x", "type": "y"}]
+)
+def test_a_place_that_is_told_by_name_alone_is_doubted(said: dict[str, Any]) -> None:
+    """A measure that looks at its type would not find it."""
+    given = {**ENCOUNTER, "status": "finished"}
+    told = {"location": [{"location": {"reference": "Location/7"}}, {"location": said}]}
+    assert read({**given, **told}, "Encounter").doubt is Fault.NOT_UNDERSTOOD
+    named = {"location": [{"location": {**said, "reference": "Location/7"}}]}
+    assert read({**given, **named}, "Encounter").doubt is None
+
+
+def test_what_leads_to_no_type_that_a_measure_needs_may_have_a_name_alone() -> None:
+    to = {"hospitalization": {"destination": {"display": "home"}}}
+    assert doubt("Encounter", **to) is None
+    elements = {"Encounter": frozenset({"hospitalization", "location"})}
+    alone = Intake(AcquisitionPlan({"Patient": frozenset(), **elements}), BASE)
+    line = json.dumps({**ENCOUNTER, "status": "finished", **to, **place(None)}).encode()
+    line = line.replace(b'{"reference": null}', b'{"display": "Ward 7"}')
+    [row] = one_by_one(alone, line, "Encounter")
+    assert isinstance(row, Row) and row.doubt is None
+
+
 def test_a_reference_to_a_version_is_one_to_the_resource() -> None:
     given = {**ENCOUNTER, "status": "finished", **place(f"{BASE}/Location/7/_history/2")}
     row = read(given, "Encounter")
