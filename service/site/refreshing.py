@@ -89,7 +89,9 @@ def recent(config: SiteConfig, plan: AcquisitionPlan, now: datetime) -> Facts | 
     if last is None or not _can_build_on(last.facts, config, plan):
         return None
     age = now - datetime.fromisoformat(last.facts.reconciled)
-    return last.facts if age < timedelta(days=config.refresh.full_days) else None
+    # Of a pull that lies ahead, when a clock was wrong, nobody knows how old it is.
+    young = timedelta(0) <= age < timedelta(days=config.refresh.full_days)
+    return last.facts if young else None
 
 
 def _can_build_on(facts: Facts, config: SiteConfig, plan: AcquisitionPlan) -> bool:

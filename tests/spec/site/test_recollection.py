@@ -1,5 +1,6 @@
 """Only what changed is evaluated again, and the results are as if everything had been."""
 
+import shutil
 import stat
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -65,6 +66,8 @@ class Site:
         self.folder = folder
         self.config = write_site(folder)
         self.counted: Sequence[Exact] = ()
+        self.packages = PACKAGES
+        self.zone = UTC
         self.fill(CHART)
 
     def fill(self, chart: Sequence[dict[str, Any]]) -> None:
@@ -74,14 +77,14 @@ class Site:
         self, mapping: str = "none", last: str = "2026-01", sex: str = "", as_of: datetime = AS_OF
     ) -> list[str]:
         """Count with what is kept, compare with a count of everybody, tell who was read."""
-        needs = [needs_of(one) for one in PACKAGES]
+        needs = [needs_of(one) for one in self.packages]
         releases = policy(last, sex)
         spied = Spied(open_store(self.config.data_dir), NO_MAPPING, needs)
-        counts = counts_of(PACKAGES, releases, UTC, as_of)
-        self.counted = count_again(spied, PACKAGES, counts, mapping, self.config.data_dir)
+        counts = counts_of(self.packages, releases, self.zone, as_of)
+        self.counted = count_again(spied, self.packages, counts, mapping, self.config.data_dir)
         fresh = MappedStore(open_store(self.config.data_dir), NO_MAPPING, needs)
         assert told(self.counted) == told(
-            evaluate(fresh.patients(), PACKAGES, releases, UTC, as_of)
+            evaluate(fresh.patients(), self.packages, releases, self.zone, as_of)
         )
         for need in needs:
             assert spied.survey.findings(need) == fresh.survey.findings(need)
@@ -148,6 +151,18 @@ def test_another_mapping_or_program_holds_for_everybody(
     assert site.count(mapping="sha256:other") == EVERYBODY
     monkeypatch.setattr(recollection, "program_hash", lambda: "a later version")
     assert site.count(mapping="sha256:other") == EVERYBODY
+
+
+def test_another_logic_or_time_zone_holds_for_everybody(site: Site, tmp_path: Path) -> None:
+    site.count()
+    site.zone = ZoneInfo("Asia/Tokyo")
+    assert site.count() == EVERYBODY
+    shutil.copytree(MEASURES / "dreaming", tmp_path / "dreaming")
+    logic = tmp_path / "dreaming" / "elm" / "Dreaming.json"
+    logic.write_text(logic.read_text().replace('"value":24', '"value":1'))
+    site.packages = [load_package(tmp_path / "dreaming"), PACKAGES[1]]
+    assert site.count() == EVERYBODY
+    assert site.count() == []
 
 
 @pytest.mark.parametrize("keep", [0, 30, 400, -5])
