@@ -225,6 +225,7 @@ def _by_export(asking: Asking, log: PullLog) -> Acquisition:
         findings=tuple(findings),
         way="export",
         since=asking.extent.since,
+        subsets=asking.profile.export.elements,
         deleted=deleted_files(log),
     )
 
@@ -265,6 +266,7 @@ def _by_search(asking: Asking, log: PullLog) -> Acquisition:
         way="search",
         since=asking.extent.since,
         whole=extent.patients is not None,
+        subsets=asking.profile.search.elements,
     )
 
 

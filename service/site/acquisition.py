@@ -31,9 +31,10 @@ class Acquisition:
 
     ``way`` is how it was pulled. ``since`` is the instant after which records changed to be in it;
     None when it has all of them, whether that was asked for or not. ``whole``: of its
-    patients it has all records, and of the others none. ``deleted`` are NDJSON files of
-    Bundles whose entries name what was deleted since (`{"request": {"method": "DELETE", "url":
-    "Observation/1"}}`); their type is "Bundle".
+    patients it has all records, and of the others none. ``subsets``: elements were asked for by
+    name, so that each record may say that it is not all there is of it. ``deleted`` are NDJSON
+    files of Bundles whose entries name what was deleted since (`{"request": {"method": "DELETE",
+    "url": "Observation/1"}}`); their type is "Bundle".
     """
 
     folder: Path
@@ -44,6 +45,7 @@ class Acquisition:
     way: Literal["export", "search"] = "export"
     since: str | None = None
     whole: bool = False
+    subsets: bool = False
     deleted: tuple[AcquiredFile, ...] = ()
 
     def discard(self) -> None:

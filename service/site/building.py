@@ -47,7 +47,7 @@ from service.site.quarantine import FILE as QUARANTINE
 from service.site.quarantine import Entry
 from service.site.record_text import OF_ANY_TYPE
 from service.site.staging import SHARED, USUAL, Range, Sizes, Staged, private, ranges
-from service.site.staleness import Told, all_holes, kept, recent
+from service.site.staleness import Told, all_holes, kept
 from service.site.store import FORMAT, Facts, Store, last_index, open_store
 from service.site.turnover import replaced, sample_of
 from service.site.vanished import LookUp, what_vanished
@@ -57,10 +57,10 @@ from service.site.workers import (
     Divide,
     Found,
     Seek,
-    Setting,
     Stage,
     Workers,
     processes,
+    setting_of,
     why,
     workers,
 )
@@ -185,15 +185,9 @@ def _build(
     with workers(alone=size < sizes.alone) as set_to_work:
         divisions = _divisions(size, sizes)
         population = read_population(acquisition.files, acquisition.base_url, divisions)
-        setting = Setting(
-            folder=str(folder),
-            base_url=acquisition.base_url,
-            elements=elements,
-            bounds=list(population.bounds),
-            aliases=dict(population.aliases),
-            recent=recent(acquisition.transaction_time),
+        crew = set_to_work(
+            setting_of(acquisition, plan, folder, population.aliases, population.bounds)
         )
-        crew = set_to_work(setting)
         with progress("Reading records", sum(file.lines for file in acquisition.files)) as advance:
             staged = crew.do([Stage(part) for part in read], Staged, _told(advance))
         divided, shared, moved = _divide(crew, folder, population)

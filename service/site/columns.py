@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from service.site.day import PLANNED, days_of
-from service.site.meta import Unlabelled, take_off_all
+from service.site.meta import Unlabelled, are_subsets, take_off_all
 from service.site.record_text import SURE, RecordText, Reference, others_referred_to
 from service.site.row import Row
 from service.site.shape import Link, Shape
@@ -79,9 +79,10 @@ class KeyReader:
     ``aliases`` are not as most are.
     """
 
-    def __init__(self, shape: Shape, aliases: Collection[str]) -> None:
+    def __init__(self, shape: Shape, aliases: Collection[str], subsets: bool) -> None:
         self.decoder = _decoder(shape)
         self._shape = shape
+        self._subsets = subsets
         self._aliases = frozenset(aliases)
         self._reference = attrgetter(".".join([*shape.link, "reference"]))
 
@@ -95,6 +96,8 @@ class KeyReader:
         if not (self._aliases.isdisjoint(patients) and _have_what_is_demanded(records, shape)):
             return None
         if shape.born and not all(is_birth_date(record.birthDate) for record in records):
+            return None
+        if not self._subsets and are_subsets(records):
             return None
         if shape.pointers and not all(says_what_it_refers_to(each, shape) for each in records):
             return None

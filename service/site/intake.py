@@ -19,7 +19,7 @@ from service.fhir.surrogates import without_halves
 from service.site.columns import Columns, KeyReader, columns_of, is_read_by_columns
 from service.site.contained import BETWEEN, Lifted, lift, refers_within
 from service.site.day import day_of
-from service.site.meta import take_off
+from service.site.meta import Meta, is_subset, take_off
 from service.site.owner import Owners
 from service.site.plan import AcquisitionPlan
 from service.site.record_text import SURE, RecordText, is_unwieldy, others_referred_to
@@ -39,20 +39,27 @@ class Intake:
     """Reads lines for one plan and one EHR.
 
     ``aliases`` are patients that another one replaces (Patient.link): their records are read as the
-    other's. Raises ConfigError when the plan has a type that is no patient's and that none refers
+    other's. ``subsets``: that a record says it is not all there is of it (SUBSETTED) is as asked
+    for. Raises ConfigError when the plan has a type that is no patient's and that none refers
     to.
     """
 
     def __init__(
-        self, plan: AcquisitionPlan, base_url: str, aliases: Mapping[str, str] | None = None
+        self,
+        plan: AcquisitionPlan,
+        base_url: str,
+        aliases: Mapping[str, str] | None = None,
+        *,
+        subsets: bool = False,
     ) -> None:
         self._shapes = {name: shape_of(name, of, plan.types) for name, of in plan.elements.items()}
         self._key_readers = {
-            name: KeyReader(shape, aliases or {})
+            name: KeyReader(shape, aliases or {}, subsets)
             for name, shape in self._shapes.items()
             if is_read_by_columns(shape)
         }
         self._owners = Owners(base_url, aliases or {})
+        self._subsets = subsets
         self._text = RecordText(base_url, plan.types)
 
     def read_lines(self, lines: bytes, expected: str) -> Columns | list[Read | None]:
@@ -156,13 +163,17 @@ class Intake:
         doubt = None if sure else Fault.NOT_UNDERSTOOD
         if shape.born and not is_birth_date(record.birthDate):
             doubt = Fault.NO_BIRTH_DATE
-        if record.meta is not None and is_redacted(record.meta.security):
+        if record.meta is not None and self._lacks_something(record.meta):
             doubt = doubt or Fault.NOT_UNDERSTOOD
         updated = take_off(record)
         row = Row(shape.type, id, owner, updated, day_of(record, shape), doubt)
         if record.contained:
             self._keep_contained(row, record)
         return row
+
+    def _lacks_something(self, meta: Meta) -> bool:
+        """Whether a record says that something was taken out of it, or never put in unasked."""
+        return is_redacted(meta.security) or (is_subset(meta.tag) and not self._subsets)
 
     def _keep_contained(self, row: Row, record: Any) -> None:
         """Keep what is contained and of a type that a measure needs; whose it is the row tells."""

@@ -43,7 +43,7 @@ from service.site.staging import Range, Staged, ranges
 from service.site.staleness import recent
 from service.site.store import Facts, Store, open_store
 from service.site.verdict import Fault, Finding
-from service.site.workers import Bench, Stage, undivided
+from service.site.workers import Bench, Stage, setting_of
 
 LARGEST = 0.2  # share of the patients: with a larger layer, all is better pulled anew
 SMALL = 100  # patients: no layer of so few is too large
@@ -171,10 +171,7 @@ def _stage(
 ) -> tuple[list[Range], list[Staged]]:
     """Read what arrived, and what stays of the patients of whom something is different now."""
     read = ranges(acquisition.files)
-    setting = undivided(
-        folder, acquisition.base_url, plan, now, recent(acquisition.transaction_time)
-    )
-    with closing(Bench(setting, 0)) as bench:
+    with closing(Bench(setting_of(acquisition, plan, folder, now), 0)) as bench:
         staged = [_staged(bench, part) for part in read]
         find_affected(work, folder, gone, merged, _whole(acquisition, now))
         kept = ranges(write_kept(work, folder), first=len(read))

@@ -13,6 +13,9 @@ from msgspec import Raw
 _INSTANT, _LONGEST = b"-0123456789T:.Z+", 40
 _matches_instant = re.compile(rf"[-0-9T:.Z+]{{1,{_LONGEST}}}").fullmatch
 _meta, _profile, _updated = attrgetter("meta"), attrgetter("profile"), attrgetter("lastUpdated")
+_tag = attrgetter("tag")
+# http://hl7.org/fhir/R4/resource-definitions.html#Meta.tag: "not the complete resource"
+_SUBSETTED = b'"SUBSETTED"'
 
 
 class Meta(msgspec.Struct, omit_defaults=True, gc=False):
@@ -21,6 +24,7 @@ class Meta(msgspec.Struct, omit_defaults=True, gc=False):
     profile: list[str] | None = None
     lastUpdated: str | None = ""
     security: Raw = Raw()
+    tag: Raw = Raw()
 
 
 class Unlabelled(msgspec.Struct, omit_defaults=True, gc=False):
@@ -29,6 +33,17 @@ class Unlabelled(msgspec.Struct, omit_defaults=True, gc=False):
     profile: list[str] | None = None
     lastUpdated: str | None = ""
     security: None = None
+    tag: Raw = Raw()
+
+
+def is_subset(tag: Raw) -> bool:
+    """Whether the tags say that a record is not all there is of it."""
+    return _SUBSETTED in bytes(tag)
+
+
+def are_subsets(records: list[Any]) -> bool:
+    """Whether any of several records says so."""
+    return any(is_subset(meta.tag) for meta in map(_meta, records) if meta is not None and meta.tag)
 
 
 def take_off(record: Any) -> str:
@@ -44,7 +59,7 @@ def take_off(record: Any) -> str:
 def take_off_all(records: list[Any]) -> list[str]:
     """The same of records that are `Unlabelled`."""
     metas = list(map(_meta, records))
-    if all(metas) and all(map(_profile, metas)):
+    if all(metas) and all(map(_profile, metas)) and not any(map(_tag, metas)):
         updated = list(map(_updated, metas))
         if all(updated) and _are_instants(updated):
             for meta in metas:

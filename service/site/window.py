@@ -19,9 +19,8 @@ from service.site.division import load_records, workbench
 from service.site.plan import AcquisitionPlan
 from service.site.population import Replacement, patient_ids, read_population
 from service.site.staging import ranges
-from service.site.staleness import recent
 from service.site.store import Facts, open_store
-from service.site.workers import Bench, Stage, undivided
+from service.site.workers import Bench, Stage, setting_of
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,7 @@ def patients_with_news(
         return None
     with building_folder(data_dir) as folder, workbench(folder) as work:
         attach_store(work, store)
-        setting = undivided(folder, seen.base_url, plan, aliases, recent(seen.transaction_time))
-        with closing(Bench(setting, 0)) as bench:
+        with closing(Bench(setting_of(seen, plan, folder, aliases), 0)) as bench:
             for part in ranges(seen.files):
                 bench.do(Stage(part))
         load_records(work, folder, 0, ())

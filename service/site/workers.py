@@ -19,10 +19,12 @@ import msgspec
 
 from service.errors import StoreError
 from service.frozen import frozen
+from service.site.acquisition import Acquisition
 from service.site.division import Divided, clear, divide, versions, workbench
 from service.site.intake import Intake
 from service.site.plan import AcquisitionPlan
 from service.site.staging import Range, Staged, Tables, stage
+from service.site.staleness import recent
 
 MOST = 4  # processes, of up to 300 MB each
 TODO = "Check the free space and the owner of data_dir, and run again"
@@ -37,14 +39,26 @@ class Setting(msgspec.Struct, frozen=True):
     bounds: list[str]
     aliases: dict[str, str]
     recent: str  # the first day that is counted
+    subsets: bool
 
 
-def undivided(
-    folder: Path, base_url: str, plan: AcquisitionPlan, aliases: Mapping[str, str], recent: str
+def setting_of(
+    pull: Acquisition,
+    plan: AcquisitionPlan,
+    folder: Path,
+    aliases: Mapping[str, str],
+    bounds: Sequence[str] = (),
 ) -> Setting:
-    """The setting of a build in which all patients are one division."""
-    elements = {name: sorted(of) for name, of in plan.elements.items()}
-    return Setting(str(folder), base_url, elements, [], dict(aliases), recent)
+    """The setting of a build; without ``bounds`` all patients are one division."""
+    return Setting(
+        folder=str(folder),
+        base_url=pull.base_url,
+        elements={name: sorted(of) for name, of in sorted(plan.elements.items())},
+        bounds=list(bounds),
+        aliases=dict(aliases),
+        recent=recent(pull.transaction_time),
+        subsets=pull.subsets,
+    )
 
 
 class Stage(msgspec.Struct, frozen=True, tag=True):
@@ -92,7 +106,7 @@ class Bench:
     def __init__(self, setting: Setting, process: int, threads: int | None = None) -> None:
         self._folder = Path(setting.folder)
         plan = AcquisitionPlan({name: frozenset(of) for name, of in setting.elements.items()})
-        self._intake = Intake(plan, setting.base_url, setting.aliases)
+        self._intake = Intake(plan, setting.base_url, setting.aliases, subsets=setting.subsets)
         self._tables = Tables(self._folder, process, setting.bounds)
         self._recent = setting.recent
         self._threads = threads

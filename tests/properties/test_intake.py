@@ -155,6 +155,10 @@ OF_ANY: dict[str, list[Any]] = {
         *(ABSENT, None, {}, 5, {"profile": []}, {"profile": ["p", "q"]}, {"lastUpdated": None}),
         *({"lastUpdated": told, "profile": ["p"]} for told in ("soon", "1" * 41, "", None, "é", 5)),
         *({"lastUpdated": "2026", "tag": []}, {"security": []}),
+        *(
+            {"lastUpdated": "2026-03-04T05:06:07Z", "profile": ["p"], "tag": tag}
+            for tag in ([{"code": "SUBSETTED"}], [{"code": "x"}], {}, None, 5)
+        ),
         {"security": [{"code": "REDACTED"}], "profile": ["p"]},
     ],
     "contained": [[{"resourceType": "Encounter", "id": "in", "status": "finished"}], [], None],

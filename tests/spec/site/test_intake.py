@@ -400,6 +400,18 @@ def test_what_says_that_it_is_not_what_it_seems_is_doubted(strange: dict[str, An
     assert doubt("Encounter", **strange) is Fault.NOT_UNDERSTOOD
 
 
+def test_a_record_that_is_not_all_there_is_of_it_is_doubted_unless_that_was_asked_for() -> None:
+    system = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue"
+    tagged = {"tag": [{"system": system, "code": "SUBSETTED"}], "profile": ["urn:p"]}
+    assert doubt("Encounter", meta=tagged) is Fault.NOT_UNDERSTOOD
+    assert doubt("Encounter", meta={"tag": [{"code": "teaching"}]}) is None
+    asked = Intake(PLAN, BASE, subsets=True)
+    line = json.dumps({**ENCOUNTER, "status": "finished", "meta": tagged}).encode()
+    [row] = one_by_one(asked, line, "Encounter")
+    assert isinstance(row, Row) and row.doubt is None
+    assert json.loads(row.json)["meta"] == {"profile": ["urn:p"]}
+
+
 def test_labels_and_empty_modifiers_are_no_reason_for_doubt() -> None:
     labels = {"security": [{"code": "R"}]}
     for harmless in ({"meta": labels}, {"meta": {**labels, "profile": ["urn:p"]}}):
