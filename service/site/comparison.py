@@ -6,6 +6,7 @@ a search for many patients at once a server may look at the first, or take them 
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from urllib.parse import parse_qsl
@@ -24,6 +25,10 @@ from service.site.referred import ids_in
 from service.site.searching import patient_parameter
 from service.site.verdict import Fault, Finding
 
+# Patients of whom a type is searched in vain before it is given up: an EHR's one bad record hides
+# nobody else's, and one that cannot be searched at all does not hold up the pull.
+MOST_UNANSWERED = 3
+
 
 class _Meta(msgspec.Struct):
     lastUpdated: str = ""
@@ -31,6 +36,15 @@ class _Meta(msgspec.Struct):
 
 class _Versioned(msgspec.Struct):
     meta: _Meta | None = None
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """How many records of a type are not in the pull, as far as searches were answered; and whether
+    all were."""
+
+    missing: int
+    answered: bool
 
 
 def compare(asking: Asking, files: list[AcquiredFile], as_of: datetime) -> list[Finding]:
@@ -41,18 +55,18 @@ def compare(asking: Asking, files: list[AcquiredFile], as_of: datetime) -> list[
         return []
     types = sorted(asking.own_types - {"Patient"})
     found = together(
-        lambda name: _missing(asking, name, sample, files, as_of), types, asking.at_once
+        lambda name: _compared(asking, name, sample, files, as_of), types, asking.at_once
     )
-    silent = [name for name, count in zip(types, found, strict=True) if count is None]
+    silent = [name for name, each in zip(types, found, strict=True) if not each.answered]
     if silent:
         notice(f"Not compared with a search, which the EHR does not answer: {', '.join(silent)}")
     # Of what nobody can look for something must have come.
     came = {file.type for file in files if file.lines}
     unseen = [Finding(Fault.NOTHING_CAME, name, 1, name) for name in silent if name not in came]
     return unseen + [
-        Finding(Fault.LEFT_OUT, name, count, name)
-        for name, count in zip(types, found, strict=True)
-        if count
+        Finding(Fault.LEFT_OUT, name, each.missing, name)
+        for name, each in zip(types, found, strict=True)
+        if each.missing
     ]
 
 
@@ -63,25 +77,41 @@ def _sample(patients: Iterable[str], size: int, as_of: datetime) -> list[str]:
     return sorted(order[:size])
 
 
-def _missing(
+def _compared(
     asking: Asking, type_name: str, sample: list[str], files: list[AcquiredFile], as_of: datetime
-) -> int | None:
-    """How many records of a type are not in the pull; None when that cannot be searched."""
+) -> _Compared:
+    """Hold the pull against a search of a type for each of some patients.
+
+    What one search shows to be missing is missing, whatever becomes of the others.
+    """
     there: dict[str, bytes] = {}
-    sound = asking.profile.search
+    unanswered = 0
     for id in sample:
-        for text in sound.slices.get(type_name, ("",)):
-            parameters = [(patient_parameter(type_name), id), *parse_qsl(text)]
-            query = Query(type_name, (*parameters, ("_count", str(sound.page_size))))
-            try:
-                matches = search(asking.endpoint, query, sound.manner)
-            except EhrError:
-                return None
-            if matches.refused:
-                return None
-            there |= {id: line for (kind, id), line in matches.found.items() if kind == type_name}
+        found, answered = _searched(asking, type_name, id)
+        there |= found
+        unanswered += not answered
+        if unanswered == MOST_UNANSWERED:
+            break
     came = {id for file in files if file.type == type_name for id in ids_in(file)}
-    return sum(_was_there(there[id], as_of) for id in there.keys() - came)
+    missing = sum(_was_there(there[id], as_of) for id in there.keys() - came)
+    return _Compared(missing, answered=not unanswered)
+
+
+def _searched(asking: Asking, type_name: str, patient: str) -> tuple[dict[str, bytes], bool]:
+    """A patient's records of a type, by id, and whether every search for them was answered."""
+    there: dict[str, bytes] = {}
+    answered = True
+    sound = asking.profile.search
+    for text in sound.slices.get(type_name, ("",)):
+        parameters = [(patient_parameter(type_name), patient), *parse_qsl(text)]
+        query = Query(type_name, (*parameters, ("_count", str(sound.page_size))))
+        try:
+            matches = search(asking.endpoint, query, sound.manner)
+        except EhrError:
+            return there, False
+        answered = answered and not matches.refused
+        there |= {id: line for (kind, id), line in matches.found.items() if kind == type_name}
+    return there, answered
 
 
 def _was_there(line: bytes, as_of: datetime) -> bool:

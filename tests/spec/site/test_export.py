@@ -14,6 +14,7 @@ from service.measure.completeness import COMPLETE, Verdict
 from service.site.acquire import acquire
 from service.site.asking import Extent
 from service.site.building import build_store
+from service.site.comparison import MOST_UNANSWERED
 from service.site.config import SiteConfig
 from service.site.store import Store
 from service.site.verdict import Fault
@@ -347,6 +348,28 @@ def test_of_what_nobody_can_search_something_must_come(ehr: SmallEhr, tmp_path: 
         store = pulled(config)
     assert [finding.fault for finding in store.facts.findings] == [Fault.NOTHING_CAME]
     assert store.completeness().verdict is Verdict.PROVISIONAL
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_what_one_search_shows_to_be_missing_counts_whatever_becomes_of_another(
+    ehr: SmallEhr, tmp_path: Path, status: int
+) -> None:
+    """One patient's observations were left out, and another's cannot be searched."""
+    config = with_fhir(profiled(ehr.config(tmp_path / "data"), method='"get"'), check_patients=20)
+    for refused in (PATIENTS[0], PATIENTS[-1]):  # before and after
+        unanswered = answer(status, rf"/fhir/Observation\?patient={refused}")
+        with ehr.proxy.fault(*HIDDEN["a patient is missing from one type"], unanswered):
+            store = pulled(config)
+        [finding] = store.facts.findings
+        assert (finding.fault, finding.count) == (Fault.LEFT_OUT, 2)
+
+
+def test_a_type_that_cannot_be_searched_is_given_up_soon(ehr: SmallEhr, tmp_path: Path) -> None:
+    config = with_fhir(ehr.config(tmp_path), check_patients=20)
+    with ehr.proxy.fault(answer(404, "/Observation/_search")):
+        pulled(config)
+    asked = [path for _, path in ehr.proxy.seen if path == "/fhir/Observation/_search"]
+    assert len(asked) == MOST_UNANSWERED < len(PATIENTS)
 
 
 def test_where_there_is_no_searching_that_is_said(
