@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from service.errors import EhrError
+from service.errors import EhrError, StoppedError
 from service.fhir.endpoint import Endpoint
 from service.fhir.outcome import Issue, issues
 from service.fhir.paging import Circle, Entry, Manner, Page, Query, Refused, pages
@@ -143,6 +143,8 @@ def _ask_total(endpoint: Endpoint, query: Query, manner: Manner) -> set[int]:
     counting = replace(query, parameters=(*kept, ("_summary", "count")))
     try:
         page = next(pages(endpoint, counting, manner))
+    except StoppedError:
+        raise
     except (Refused, EhrError):
         return set()
     return set() if page.total is None else {page.total}

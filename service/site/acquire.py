@@ -234,7 +234,7 @@ def _cohort(asking: Asking) -> Cohort:
     """Who should come with the export; a Group that cannot be read is the EHR's own matter."""
     try:
         return read_cohort(asking.endpoint, asking.config.fhir, asking.profile.search.manner)
-    except UnavailableError:
+    except (StoppedError, UnavailableError):
         raise
     except EhrError:
         if asking.config.fhir.group is None:

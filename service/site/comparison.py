@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from service.errors import EhrError
+from service.errors import EhrError, StoppedError
 from service.fhir.paging import Query
 from service.fhir.searching import search
 from service.fhir.together import together
@@ -107,6 +107,8 @@ def _searched(asking: Asking, type_name: str, patient: str) -> tuple[dict[str, b
         query = Query(type_name, (*parameters, ("_count", str(sound.page_size))))
         try:
             matches = search(asking.endpoint, query, sound.manner)
+        except StoppedError:
+            raise
         except EhrError:
             return there, False
         answered = answered and not matches.refused

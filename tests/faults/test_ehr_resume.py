@@ -13,7 +13,7 @@ import pytest
 
 from service.cql.record import PatientRecord
 from service.errors import StoppedError, UnavailableError
-from service.measure.completeness import COMPLETE, Verdict
+from service.measure.completeness import COMPLETE, Reason, Verdict
 from service.site.acquire import STOP, acquire
 from service.site.building import build_store
 from service.site.config import SiteConfig
@@ -319,6 +319,31 @@ def test_the_switch_ends_a_download_that_hangs(
         let_go.set()
     (tmp_path / STOP).unlink()
     assert list(pulled(config).patients()) == truth
+
+
+def test_a_pull_that_is_stopped_while_it_is_compared_is_compared_the_next_time(
+    ehr: SmallEhr, tmp_path: Path
+) -> None:
+    """What the export left out is not overlooked because the search for it was broken off."""
+    config = with_fhir(ehr.config(tmp_path), check_patients=20)
+    lost = alter_json(
+        "GET .*bulk-status",
+        lambda m: {**m, "output": [f for f in m["output"] if f["type"] != "Observation"]},
+    )
+
+    def stopping(method: str, path: str, given: Answer) -> Answer:
+        if "_search" in path:
+            (tmp_path / STOP).touch()
+            time.sleep(1.5)  # until the site has seen it
+        return given
+
+    with ehr.proxy.fault(lost, stopping), pytest.raises(StoppedError):
+        acquire(config, PLAN, QUICK)
+    (tmp_path / STOP).unlink()
+    with ehr.proxy.fault():
+        store = pulled(config)
+    assert requests(ehr, r"\$export") == []
+    assert store.completeness().reasons == {Reason.MISSING_DATA}
 
 
 def test_without_an_answer_the_pull_is_kept(
