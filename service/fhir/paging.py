@@ -115,6 +115,12 @@ class Page(msgspec.Struct):
         """Whether it holds as many matches as a page may."""
         return size is not None and sum(e.mode == "match" for e in self.entry) >= size
 
+    def ends_in_doubt(self, size: int | None) -> bool:
+        """Whether it is the last that can be read, and there may be more: it is full, or its link
+        to the next page has no address."""
+        following = self.address("next")
+        return following == "" or (following is None and self.is_full(size))
+
 
 class Refused(Exception):
     """The server answers a search with something else; the text may be shown."""

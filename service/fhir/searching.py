@@ -27,7 +27,7 @@ class Matches:
     ``included`` are those that did not match but came with matches. ``refused`` is what the server
     said in place of an answer. ``issues`` are what it says of the search. ``mismatch`` counts the
     matches that came more or fewer than announced; ``circles``: its pages lead to no end; ``cut``:
-    its last page is as full as it may be, and nothing says that there are no more.
+    its last page is as full as it may be, or says that another follows and not where.
     """
 
     found: dict[tuple[str, str], bytes] = field(default_factory=dict)
@@ -53,7 +53,7 @@ class _Head(msgspec.Struct):
 
 def search(endpoint: Endpoint, query: Query, manner: Manner) -> Matches:
     """All pages of a search. If they do not add up, they are read once more from the start: after
-    a last page that is full in smaller ones, which shows whether that was the end.
+    a last page that ends in doubt in smaller ones, which shows whether that was the end.
 
     Raises UnavailableError when patience is at an end, EhrError when a page leads to another
     server.
@@ -96,7 +96,7 @@ def _once(endpoint: Endpoint, query: Query, manner: Manner) -> Matches:
             if query.strict and matches.pages == 1 and _is_ignored(query, page):
                 matches.issues.append(Issue("warning", "not-supported"))
             totals |= {page.total} if page.total is not None else set()
-            matches.cut = page.is_full(query.page_size) and page.address("next") is None
+            matches.cut = page.ends_in_doubt(query.page_size)
             idle = 0 if len(matches.found) > known else idle + 1
             if idle == IDLE_PAGES:
                 matches.circles = True

@@ -432,3 +432,26 @@ def test_the_groups_name_stands_in_no_finding(ehr: SmallEhr, tmp_path: Path) -> 
     with ehr.proxy.fault(answer(403, OBSERVATIONS)):
         store = run(searching(ehr.config(tmp_path)))
     assert GROUP not in "".join(str(finding) for finding in store.facts.findings)
+
+
+def uncounted(page: dict[str, Any]) -> dict[str, Any]:
+    """A page of a server that knows no totals."""
+    return {name: page[name] for name in page if name != "total"}
+
+
+def without_addresses(page: dict[str, Any]) -> dict[str, Any]:
+    """A page with a link to the next one, which has no address."""
+    links = [link for link in page.get("link", ()) if link["relation"] != "next"]
+    return {**page, "link": [*links, {"relation": "next", "url": ""}]}
+
+
+@pytest.mark.parametrize("size", ["1", "50"])
+def test_a_next_page_without_an_address_is_doubted_unless_nothing_is_left_to_come(
+    ehr: SmallEhr, tmp_path: Path, truth: Records, size: str
+) -> None:
+    config = searching(ehr.config(tmp_path / size), page_size=size)
+    with ehr.proxy.fault(pages(without_addresses), pages(uncounted)):
+        assert_doubted(run(config), {Reason.MISSING_DATA})
+    with ehr.proxy.fault(pages(without_addresses)):
+        store = run(searching(ehr.config(tmp_path / "counted"), page_size="50"))
+    assert (store.completeness(), list(store.patients())) == (COMPLETE, truth)
