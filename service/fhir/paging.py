@@ -51,9 +51,10 @@ class Query:
         told = next((value for name, value in self.parameters if name == "_count"), "")
         return int(told) if told.isdecimal() else None
 
-    def in_smaller_pages(self) -> "Query":
-        """The same search, in pages that end elsewhere."""
-        size = max(1, (self.page_size or 1) * 2 // 3)
+    def in_smaller_pages(self, fullest: int) -> "Query":
+        """The same search, in pages that end elsewhere than those of which the fullest had so many
+        matches."""
+        size = max(1, min(self.page_size or fullest, fullest) * 2 // 3)
         kept = tuple(one for one in self.parameters if one[0] != "_count")
         return replace(self, parameters=(*kept, ("_count", str(size))))
 
@@ -111,15 +112,11 @@ class Page(msgspec.Struct):
         """Where a link leads."""
         return next((link.url for link in self.link if link.relation.lower() == relation), None)
 
-    def is_full(self, size: int | None) -> bool:
-        """Whether it holds as many matches as a page may."""
-        return size is not None and sum(e.mode == "match" for e in self.entry) >= size
-
-    def ends_in_doubt(self, size: int | None) -> bool:
-        """Whether it is the last that can be read, and there may be more: it is full, or its link
-        to the next page has no address."""
+    def ends_in_doubt(self, matches: int, size: int | None) -> bool:
+        """Whether it is the last that can be read, and there may be more: it has as many matches as
+        a page may have, or its link to the next page has no address."""
         following = self.address("next")
-        return following == "" or (following is None and self.is_full(size))
+        return following == "" or (following is None and size is not None and matches >= size)
 
 
 class Refused(Exception):

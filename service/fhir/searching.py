@@ -26,8 +26,10 @@ class Matches:
 
     ``included`` are those that did not match but came with matches. ``refused`` is what the server
     said in place of an answer. ``issues`` are what it says of the search. ``mismatch`` counts the
-    matches that came more or fewer than announced; ``circles``: its pages lead to no end; ``cut``:
-    its last page is as full as it may be, or says that another follows and not where.
+    matches that came more or fewer than announced; ``circles``: its pages lead to no end, or
+    one is empty or has what an earlier one had; ``cut``: its last page is as full as it may be, or
+    empty, or says that another follows and not where. ``filled`` pages had matches, the ``fullest``
+    so many.
     """
 
     found: dict[tuple[str, str], bytes] = field(default_factory=dict)
@@ -39,6 +41,8 @@ class Matches:
     circles: bool = False
     cut: bool = False
     pages: int = 0
+    filled: int = 0
+    fullest: int = 0
 
     @property
     def whole(self) -> bool:
@@ -64,9 +68,9 @@ def search(endpoint: Endpoint, query: Query, manner: Manner) -> Matches:
         return matches
     if not matches.cut:
         return _once(endpoint, query, manner)
-    again = _once(endpoint, query.in_smaller_pages(), manner)
+    again = _once(endpoint, query.in_smaller_pages(matches.fullest), manner)
     # The same end, although pages end elsewhere: it is no page that ended there.
-    again.cut = again.pages <= matches.pages or again.found.keys() != matches.found.keys()
+    again.cut = again.filled <= matches.filled or again.found.keys() != matches.found.keys()
     if len(again.found) < len(matches.found):
         again.found, again.nameless = matches.found, matches.nameless
     return again
@@ -91,13 +95,13 @@ def _once(endpoint: Endpoint, query: Query, manner: Manner) -> Matches:
         for page in pages(endpoint, query, manner):
             matches.pages += 1
             known = len(matches.found)
-            for entry in page.entry:
-                _take(entry, matches, query, manner.harmless)
+            came = [_take(entry, matches, query, manner.harmless) for entry in page.entry]
             if query.strict and matches.pages == 1 and _is_ignored(query, page):
                 matches.issues.append(Issue("warning", "not-supported"))
             totals |= {page.total} if page.total is not None else set()
-            matches.cut = page.ends_in_doubt(query.page_size)
-            idle = 0 if len(matches.found) > known else idle + 1
+            new = len(matches.found) - known
+            _weigh(page, [key for key in came if key], new, query, matches)
+            idle = 0 if new else idle + 1
             if idle == IDLE_PAGES:
                 matches.circles = True
                 break
@@ -119,6 +123,26 @@ def _once(endpoint: Endpoint, query: Query, manner: Manner) -> Matches:
         _compare(matches, totals)
         matches.cut = matches.cut and (own or not totals)
     return matches
+
+
+def _weigh(
+    page: Page, came: list[tuple[str, str]], new: int, query: Query, matches: Matches
+) -> None:
+    """What a page says of whether all matches come. ``came`` are its own, of which some are new.
+
+    Matches that stood on an earlier page may stand in the place of others, where the order is not
+    always the same. A page to which another led and that is empty may stand for all that were still
+    to come, as where a cursor has expired; between others it may stand for one of them. Some
+    servers end with an empty page whenever the one before was full, and some always do: as little
+    as a full one does it tell an end from a cut.
+    """
+    repeated = len({key for key in came if key[1]}) > new
+    empty = matches.pages > 1 and not came
+    last = page.address("next") is None
+    matches.filled += bool(came)
+    matches.fullest = max(matches.fullest, len(came))
+    matches.circles = matches.circles or repeated or (empty and not last)
+    matches.cut = page.ends_in_doubt(len(came), query.page_size) or (empty and last)
 
 
 def _is_ignored(query: Query, page: Page) -> bool:
@@ -150,7 +174,10 @@ def _ask_total(endpoint: Endpoint, query: Query, manner: Manner) -> set[int]:
     return set() if page.total is None else {page.total}
 
 
-def _take(entry: Entry, matches: Matches, query: Query, harmless: Collection[str]) -> None:
+def _take(
+    entry: Entry, matches: Matches, query: Query, harmless: Collection[str]
+) -> tuple[str, str] | None:
+    """Put an entry where it belongs; its type and id, if it is a match."""
     raw = bytes(entry.resource) or b"null"  # an entry of nothing is for the quarantine
     try:
         head = msgspec.json.decode(raw, type=_Head)
@@ -158,18 +185,20 @@ def _take(entry: Entry, matches: Matches, query: Query, harmless: Collection[str
         head = _Head()
     if entry.mode == "outcome" or head.resource_type == "OperationOutcome":
         matches.issues += _told(raw, harmless)
-        return
+        return None
     line = _one_line(raw)
     key = head.resource_type, head.id
     # Of the type that was asked for nothing is merely included: none is asked to be.
     if entry.mode == "include" and head.resource_type != query.type:
         matches.included.setdefault(key, line)
-    elif not head.id:
+        return None
+    if not head.id:
         matches.nameless.append(line)  # it is for the quarantine
     elif key in matches.found and matches.found[key] != line:
         matches.found[key] = _later(matches.found[key], line)
     else:
         matches.found[key] = line
+    return key
 
 
 def _told(raw: bytes, harmless: Collection[str]) -> Iterator[Issue]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -454,4 +455,78 @@ def test_a_next_page_without_an_address_is_doubted_unless_nothing_is_left_to_com
         assert_doubted(run(config), {Reason.MISSING_DATA})
     with ehr.proxy.fault(pages(without_addresses)):
         store = run(searching(ehr.config(tmp_path / "counted"), page_size="50"))
+    assert (store.completeness(), list(store.patients())) == (COMPLETE, truth)
+
+
+def repeated() -> Fault:
+    """The second page of a search has what its first had, as where the order is never the same."""
+    first: dict[str, Any] = {}
+
+    def fault(method: str, path: str, given: Answer) -> Answer:
+        asked = parse_qs(urlsplit(path).query)
+        page = json.loads(given.body) if "/fhir/Observation" in path else {}
+        if page.get("resourceType") != "Bundle" or "patient" not in asked:
+            return given
+        [patients] = asked["patient"]
+        at = asked.get("_offset", ["0"])
+        if at == ["0"]:
+            first[patients] = page.get("entry", [])
+        elif at == asked["_count"]:
+            page["entry"] = first[patients]
+        return replace(given, body=json.dumps(page).encode())
+
+    return fault
+
+
+@pytest.mark.parametrize("counted", ["true", "false"])
+def test_a_page_that_repeats_an_earlier_one_stands_in_the_place_of_others(
+    ehr: SmallEhr, tmp_path: Path, counted: str
+) -> None:
+    """That page is the last as well, and full."""
+    config = searching(ehr.config(tmp_path), totals=counted, page_size="1")
+    with ehr.proxy.fault(repeated(), pages(uncounted)):
+        assert_doubted(run(config), {Reason.COUNT_MISMATCH, Reason.MISSING_DATA})
+
+
+def test_what_a_page_repeats_besides_its_own_is_no_loss_where_all_are_counted(
+    ehr: SmallEhr, tmp_path: Path, truth: Records
+) -> None:
+    one: list[Any] = []
+
+    def with_one_from_before(page: dict[str, Any]) -> dict[str, Any]:
+        one[:] = one or page.get("entry", [])[:1]
+        return {**page, "entry": [*page.get("entry", []), *one]}
+
+    config = searching(ehr.config(tmp_path), patients_at_once="50")
+    with ehr.proxy.fault(pages(with_one_from_before, r"/Observation\?patient")):
+        store = run(config)
+    assert (store.completeness(), list(store.patients())) == (COMPLETE, truth)
+
+
+def test_empty_pages_are_not_taken_for_the_end(ehr: SmallEhr, tmp_path: Path) -> None:
+    """As where a cursor has expired, and the server says so with an empty Bundle."""
+    config = searching(ehr.config(tmp_path), totals="false")
+    expired = pages(lambda p: {"resourceType": "Bundle"}, "/Observation.*_offset=[1-9]")
+    with ehr.proxy.fault(expired):
+        assert_doubted(run(config), {Reason.MISSING_DATA})
+
+
+@pytest.mark.parametrize("size", ["2", "50"])
+def test_a_server_that_ends_with_an_empty_page_is_searched_in_smaller_pages(
+    ehr: SmallEhr, tmp_path: Path, truth: Records, size: str
+) -> None:
+    """It knows no totals: that the same comes in other pages shows that it was all."""
+
+    def leading_on(page: dict[str, Any]) -> dict[str, Any]:
+        if not page.get("entry") or any(link["relation"] == "next" for link in page["link"]):
+            return page
+        here, _, asked = self_of(page).partition("?")
+        kept = [f"{name}={value[0]}" for name, value in parse_qs(asked).items()]
+        after = [each for each in kept if not each.startswith("_offset")]
+        return relinked(page, "next", f"{here}?{'&'.join([*after, '_offset=1000'])}")
+
+    config = searching(ehr.config(tmp_path), totals="false", page_size=size)
+    with ehr.proxy.fault(pages(leading_on), pages(uncounted)):
+        store = run(config)
+    assert "_offset=1000" in str(ehr.proxy.seen)
     assert (store.completeness(), list(store.patients())) == (COMPLETE, truth)
