@@ -204,9 +204,14 @@ def _anew(log: PullLog, otherwise: str = "") -> PullLog:
 
 
 def _by_export(asking: Asking, log: PullLog) -> Acquisition:
-    fhir = asking.config.fhir
     cohort = _cohort(asking)
-    named = () if fhir.group is not None else tuple(sorted(cohort.ids or ()))
+    named: tuple[str, ...] = ()
+    if asking.config.fhir.group is None and cohort.ids is not None:
+        named = tuple(sorted(cohort.ids))
+        if not named:
+            # An export in which nobody is named is one of everybody; a search asks for nobody.
+            notice("Nobody is in the cohort: no export is asked for")
+            return _by_search(asking, _anew(log))
     if not asking.profile.export.since:
         asking = replace(asking, extent=EVERYTHING)
     manifest = export(asking, named, log)

@@ -93,6 +93,36 @@ def test_members_that_are_none_are_counted(ehr: SmallEhr, tmp_path: Path, odd: A
     assert (finding.fault, finding.count) == (Fault.COHORT_INCOMPLETE, 1)
 
 
+# Nobody
+
+
+NOBODY: dict[str, tuple[dict[str, Any], str, str]] = {
+    "List": ({"list": "census"}, "entry", "/List/census"),
+    "Group": ({"group": GROUP}, "member", f"/Group/{GROUP}$"),
+    "file": ({"patients": "cohort.txt"}, "", "nowhere"),
+}
+
+
+@pytest.mark.parametrize("kind", NOBODY)
+def test_where_nobody_is_in_the_cohort_nobody_is_asked_for(
+    ehr: SmallEhr, tmp_path: Path, kind: str
+) -> None:
+    """To name nobody in an export is to ask for the whole hospital."""
+    named, element, address = NOBODY[kind]
+    (tmp_path / "cohort.txt").write_text("# nobody yet\n")
+    if kind == "file":
+        named = {"patients": tmp_path / "cohort.txt"}
+    config = with_fhir(ehr.config(tmp_path / "data"), **{"group": None, **named})
+    emptied = alter_json(address, lambda r: {**r, element: []})
+    with ehr.proxy.fault(emptied, answer(404, r"Group/.*\$export")):
+        store = pulled(with_fhir(config, check_patients=20))
+    assert ids_of(store) == []
+    assert store.completeness().verdict is Verdict.NOT_COMPUTABLE
+    assert Fault.NO_PATIENTS in {finding.fault for finding in store.facts.findings}
+    everybody = [path for _, path in ehr.proxy.seen if "/Patient/$export" in path]
+    assert not [*everybody, *(path for _, path in ehr.proxy.seen if "bulk-files" in path)]
+
+
 # A file
 
 
