@@ -12,6 +12,7 @@
     │   ├── ExportError           a bulk export failed or does not add up
     │   │   ├── DeclinedError     the EHR does not export, or not this: search instead
     │   │   └── ExpiredError      the export or a file of it is gone: start it again
+    │   ├── NarrowedError         a new token lets us read less than those before it: start again
     │   ├── StoppedError          someone at the site stopped the pull
     │   └── UnavailableError      no answer, or "not now": worth trying again
     ├── StoreError                the local store is missing, damaged or full
@@ -82,6 +83,10 @@ class DeclinedError(ExportError):
 
 class ExpiredError(ExportError):
     """The export, or a file of it, is not there any more: it can be started again."""
+
+
+class NarrowedError(EhrError):
+    """The EHR lets this client read less than when it began: what is left can be pulled anew."""
 
 
 class StoppedError(EhrError):

@@ -15,7 +15,7 @@ import msgspec
 from joserfc import jwt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from service.errors import AuthorizationError, EhrError
+from service.errors import AuthorizationError, EhrError, NarrowedError
 from service.fhir.capability import read_capability
 from service.fhir.exchange import send
 from service.fhir.keys import SigningKey
@@ -114,20 +114,56 @@ class BackendService:
         self._jku = jku
         self._may_widen = True
         self._token: _Token | None = None
+        self._refused: frozenset[str] = frozenset()  # by any token so far
+        self._settled: frozenset[str] | None = None
         self._renew_at = 0.0
         self._lock = threading.RLock()
 
     def token(self) -> str:
         """A token that is good for a while; a new one when the last is about to expire.
 
-        Raises AuthorizationError when the EHR refuses, UnavailableError when it does not answer.
+        Raises AuthorizationError when the EHR refuses, UnavailableError when it does not answer,
+        NarrowedError when less is granted than was settled.
         """
         with self._lock:
             if self._token is None or time.monotonic() >= self._renew_at:
-                self._token = self._ask()
+                self._token = self._sufficient(self._ask())
                 lifetime = self._token.expires_in
                 self._renew_at = time.monotonic() + lifetime - min(RENEW_SECONDS, lifetime / 2)
             return self._token.access_token
+
+    def settle(self) -> frozenset[str]:
+        """The types that any token so far does not let us read.
+
+        From now on no token is used that refuses others, too: many servers leave out of their
+        answers what a token does not grant, and say nothing. Raises as `token` does.
+        """
+        with self._lock:
+            self._settled = None
+            self.token()
+            self._settled = self._refused
+            return self._refused
+
+    @property
+    def refused(self) -> frozenset[str]:
+        """The types that any token so far did not let us read, whether it was used or not."""
+        with self._lock:
+            return self._refused
+
+    def _sufficient(self, token: _Token) -> _Token:
+        """The token, if it grants what was settled. Raises NarrowedError."""
+        self._refused |= refused_types(self._types, self._granted_by(token))
+        if self._settled is not None and not self._refused <= self._settled:
+            raise NarrowedError(
+                "The EHR lets this client read less than before",
+                where=", ".join(sorted(self._refused - self._settled)),
+                todo="Ask the EHR's administrator why the scopes of this client differ",
+            )
+        return token
+
+    def _granted_by(self, token: _Token) -> str:
+        # No scope in the answer means that all were granted (RFC 6749 section 5.1).
+        return " ".join(self._scopes) if token.scope is None else token.scope
 
     def forget(self, token: str) -> None:
         """Never use this token again: the EHR did not take it."""
@@ -167,13 +203,8 @@ class BackendService:
         """The scopes of the present token, as the EHR writes them."""
         with self._lock:
             self.token()
-            granted = self._token.scope if self._token else None
-        # No scope in the answer means that all were granted (RFC 6749 section 5.1).
-        return " ".join(self._scopes) if granted is None else granted
-
-    def refused_types(self) -> frozenset[str]:
-        """The types asked for that the present token does not let us read."""
-        return refused_types(self._types, self.granted())
+            assert self._token is not None  # it was asked for
+            return self._granted_by(self._token)
 
     def _ask(self) -> _Token:
         form = {

@@ -28,6 +28,7 @@ from service.errors import (
     DeclinedError,
     EhrError,
     ExpiredError,
+    NarrowedError,
     StoppedError,
     StoreError,
     UnavailableError,
@@ -74,12 +75,31 @@ def acquire(
     folder = config.data_dir / (PULL if extent.patients is None else PULL_OF_SOME)
     with kept_if_broken_off(folder), opened(config) as (client, pace):
         endpoint = connect(config, plan, client, replace(patience, wait=pace.wait))
-        allowed, refused = _allowed(endpoint, plan)
-        # A pull that was broken off goes on only if as much may be read as then.
-        log = _open(folder, _hash(config, profile, allowed, extent))
-        acquisition = _pull(Asking(config, profile, allowed, endpoint, extent), log)
-    findings = [Finding(Fault.TYPE_REFUSED, name, 1, name) for name in sorted(refused)]
+        acquisition = _acquired(Asking(config, profile, plan, endpoint, extent), folder)
+    findings = _refusals(endpoint.service.refused, config, plan)
     return replace(acquisition, findings=(*findings, *acquisition.findings))
+
+
+def _acquired(asking: Asking, folder: Path) -> Acquisition:
+    """Pull what the EHR lets us read; anew, and less, when it lets us read less on the way."""
+    while True:  # it ends: each time another type is refused
+        allowed = asking.plan.without(_refused(asking))
+        # A pull that was broken off goes on only if as much may be read as then.
+        log = _open(folder, _hash(asking.config, asking.profile, allowed, asking.extent))
+        try:
+            return _pull(replace(asking, plan=allowed), log)
+        except NarrowedError as error:
+            notice(f"{error.what} ({error.where}): the pull is started again")
+
+
+def _refusals(
+    refused: frozenset[str], config: SiteConfig, plan: AcquisitionPlan
+) -> Iterator[Finding]:
+    """What it means that types may not be read. Of one that is searched to know who is meant, some
+    may be left out in silence; a Group or a List is read whole or not at all."""
+    choosing = cohort_types(config.fhir) - {"Group", "List"}
+    for name in sorted(refused & (plan.types | choosing)):
+        yield Finding(Fault.TYPE_REFUSED, name, 1, "" if name in choosing else name)
 
 
 @contextmanager
@@ -121,17 +141,18 @@ def connect(
     return Endpoint(fhir.base_url, client, service, patience)
 
 
-def _allowed(endpoint: Endpoint, plan: AcquisitionPlan) -> tuple[AcquisitionPlan, frozenset[str]]:
-    """The plan without the types that the EHR refuses, and those."""
-    refused = patiently(endpoint.patience, endpoint.service.refused_types) & plan.types
+def _refused(asking: Asking) -> frozenset[str]:
+    """The plan's types that the EHR does not let us read."""
+    endpoint, types = asking.endpoint, asking.plan.types
+    refused = patiently(endpoint.patience, endpoint.service.settle) & types
     if "Patient" in refused:
         raise AuthorizationError(
             "The EHR does not let this client read patients",
             where=endpoint.base_url,
             todo="Ask the EHR's administrator for the scopes that the measures need: "
-            + ", ".join(sorted(plan.types)),
+            + ", ".join(sorted(types)),
         )
-    return plan.without(refused), refused
+    return refused
 
 
 def _open(folder: Path, of: str) -> PullLog:

@@ -100,12 +100,12 @@ def test_the_scopes_asked_for_are_those_of_the_types(client: httpx.Client, ehr: 
             dict(httpx.QueryParams(request.content.decode())).get("scope", "")
         )
     )
-    assert _service(client, ehr).refused_types() == frozenset()
+    assert _service(client, ehr).settle() == frozenset()
     assert asked[-1] == "system/Observation.rs system/Patient.rs"
 
 
 def test_what_the_server_does_not_grant_is_known(client: httpx.Client, ehr: SmallEhr) -> None:
-    assert _service(client, ehr, client_id="narrow").refused_types() == {"Observation"}
+    assert _service(client, ehr, client_id="narrow").settle() == {"Observation"}
 
 
 @pytest.mark.parametrize(("key", "client_id"), [("stranger", "weir"), ("ec", "nobody")])

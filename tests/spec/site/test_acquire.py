@@ -1,6 +1,7 @@
 """A pull from a real server: what is asked for, what comes, and what stays behind."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
 from urllib.parse import parse_qs, urlsplit
@@ -26,9 +27,13 @@ from tests.ehr import (
     QUICK,
     SmallEhr,
     fill,
+    searching,
     site_config,
+    with_fhir,
     write_keys,
 )
+from tests.faults.proxy import Answer, answer
+from tests.faults.proxy import Fault as Spoiled
 
 
 def test_a_groups_patients_come_with_all_that_their_records_lead_to(
@@ -92,6 +97,67 @@ def test_a_type_that_the_ehr_refuses_is_left_out_and_known(ehr: SmallEhr, tmp_pa
     assert acquisition.findings == (Finding(Fault.TYPE_REFUSED, "Observation", 1, "Observation"),)
     store = build_store(acquisition, PLAN, tmp_path)
     assert store.completeness().verdict is Verdict.NOT_COMPUTABLE
+
+
+def narrowed(without: str) -> Spoiled:
+    """All tokens but the first do not grant a type."""
+    given_out = []
+
+    def fault(method: str, path: str, given: Answer) -> Answer:
+        if "/auth/token" not in path:
+            return given
+        given_out.append(path)
+        granted = " ".join(f"system/{name}.rs" for name in sorted(PLAN.types - {without}))
+        scope = {"scope": granted} if len(given_out) > 1 else {}
+        return replace(given, body=json.dumps({**json.loads(given.body), **scope}).encode())
+
+    return fault
+
+
+RUN_OUT = {
+    "export": r"/Group/cohort/\$export",
+    "search": r"/fhir/Patient\?",
+    "comparison": "/Observation/_search",
+}
+
+
+@pytest.mark.parametrize("when", RUN_OUT)
+def test_a_type_that_a_later_token_does_not_grant_is_refused(
+    ehr: SmallEhr, tmp_path: Path, when: str
+) -> None:
+    """A server may leave it out of its answers from then on, and not say so."""
+    config = with_fhir(ehr.config(tmp_path / "data"), check_patients=20)
+    config = searching(config) if when == "search" else config
+    with ehr.proxy.fault(narrowed("Observation"), answer(401, RUN_OUT[when], times=1)):
+        acquisition = acquire(config, PLAN, QUICK)
+    assert acquisition.findings == (Finding(Fault.TYPE_REFUSED, "Observation", 1, "Observation"),)
+    asked = [path for _, path in ehr.proxy.seen if "Observation" in path and "_search" not in path]
+    assert len(asked) == {"export": 1, "search": 0, "comparison": 2}[when]  # by the first token
+
+
+def test_what_is_granted_as_before_ends_no_pull(ehr: SmallEhr, tmp_path: Path) -> None:
+    with ehr.proxy.fault(answer(401, "bulk-files", times=1)):
+        acquisition = acquire(ehr.config(tmp_path), PLAN, QUICK)
+    assert acquisition.findings == ()
+    assert len([path for _, path in ehr.proxy.seen if "$export" in path]) == 1
+    assert len([path for _, path in ehr.proxy.seen if "/auth/token" in path]) > 1
+
+
+def test_a_wide_token_may_not_grant_less_than_a_narrow_one(ehr: SmallEhr, tmp_path: Path) -> None:
+    """As of a server that wants system/* for an export, and answers it with what it has."""
+    with ehr.proxy.fault(narrowed("Observation"), answer(403, RUN_OUT["export"], times=1)):
+        acquisition = acquire(ehr.config(tmp_path), PLAN, QUICK)
+    assert acquisition.findings == (Finding(Fault.TYPE_REFUSED, "Observation", 1, "Observation"),)
+
+
+def test_who_is_meant_is_not_known_where_that_may_not_be_searched(
+    ehr: SmallEhr, tmp_path: Path
+) -> None:
+    config = with_fhir(ehr.config(tmp_path), group=None, patient_search="Encounter?class=IMP")
+    plan = PLAN.without({"Encounter"})
+    with ehr.proxy.fault(narrowed("Encounter"), answer(401, r"/Encounter", times=1)):
+        acquisition = acquire(searching(config), plan, QUICK)
+    assert Finding(Fault.TYPE_REFUSED, "Encounter") in acquisition.findings
 
 
 def test_what_the_ehr_sends_unasked_is_not_kept(ehr: SmallEhr, tmp_path: Path) -> None:
