@@ -18,6 +18,22 @@ from service.fhir.paging import Circle, Entry, Manner, Page, Query, Refused, pag
 
 IDLE_PAGES = 5  # in a row that bring nothing new: the pages lead in a circle
 SMALLEST_PAGE = 10  # no server cuts answers shorter than this unasked
+# Parameters that choose how an answer looks, and not what is found.
+SHAPING = frozenset(
+    {
+        "_contained",
+        "_containedType",
+        "_count",
+        "_elements",
+        "_format",
+        "_include",
+        "_pretty",
+        "_revinclude",
+        "_sort",
+        "_summary",
+        "_total",
+    }
+)
 
 
 @dataclass
@@ -146,11 +162,18 @@ def _weigh(
 
 
 def _is_ignored(query: Query, page: Page) -> bool:
-    """Whether a parameter is not among those that the server says it has looked at."""
+    """Whether a filter is not among those that the server says it has looked at; so, too, when it
+    does not say what it has looked at."""
     _, _, text = (page.address("self") or "").partition("?")
-    seen = {name.partition(":")[0] for name, _ in parse_qsl(text, keep_blank_values=True)}
-    asked = {name.partition(":")[0] for name, _ in query.parameters if not name.startswith("_")}
-    return bool(seen) and not asked <= seen
+    seen = {_filter(name) for name, _ in parse_qsl(text, keep_blank_values=True)}
+    asked = {_filter(name) for name, _ in query.parameters}
+    return not asked - SHAPING <= seen
+
+
+def _filter(name: str) -> str:
+    """A parameter without its modifier; of `_has` what follows is what it looks for."""
+    base = name.partition(":")[0]
+    return name if base == "_has" else base
 
 
 def _compare(matches: Matches, totals: set[int]) -> None:

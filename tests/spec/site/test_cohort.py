@@ -197,21 +197,56 @@ def test_patients_with_ids_that_fhir_does_not_have_are_found_by_their_records(
     assert (finding.fault, finding.count) == (Fault.COHORT_INCOMPLETE, 2)  # pat_1 is not there
 
 
-def test_a_filter_that_the_server_left_out_of_account_is_noticed(
+def test_what_was_searched_for_is_asked_for_strictly_and_shown(
     ehr: SmallEhr, tmp_path: Path
 ) -> None:
-    """It is asked not to do so, and its link `self` says what it has looked at."""
-    config = with_fhir(ehr.config(tmp_path), group=None, patient_search="Encounter?class=IMP")
+    """What chooses how an answer looks is no filter, and need not be among what was looked at."""
+    text = "Patient?_has:Encounter:patient:class=IMP&_sort=birthdate&_summary=false"
+    config = with_fhir(ehr.config(tmp_path), group=None, patient_search=text)
 
-    def without_it(page: Any) -> Any:
-        links = [{**link, "url": link["url"].replace("class=IMP", "x=1")} for link in page["link"]]
+    def plainly(page: Any) -> Any:
+        links = [{**link, "url": link["url"].replace("_sort=", "x=")} for link in page["link"]]
         return {**page, "link": links}
 
-    with ehr.proxy.heads() as heads, ehr.proxy.fault(alter_json("class=IMP", without_it)):
+    with ehr.proxy.heads() as heads, ehr.proxy.fault(alter_json("_sort", plainly)):
         store = pulled(searching(config))
-    assert store.completeness().verdict is Verdict.PROVISIONAL
-    asked = [sent.get(b"prefer") for path, sent in heads if "class=IMP" in path]
+    assert (ids_of(store), store.completeness()) == ([*PATIENTS, STRANGER], COMPLETE)
+    asked = [sent.get(b"prefer") for path, sent in heads if "_sort" in path]
     assert asked and set(asked) == {b"handling=strict"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    sampled(
+        [
+            "Encounter?class=IMP",
+            "Patient?_has:Encounter:patient:class=IMP",
+            "Patient?birthdate=gt1900&_has:Encounter:patient:class=IMP",
+            "Patient?_lastUpdated=gt2001-01-01",
+            f"Patient?_id={PATIENTS[0]}",
+        ],
+        3,
+    ),
+)
+@pytest.mark.parametrize("told", ["another", "none", "nothing"])
+def test_a_filter_that_the_server_may_have_left_out_of_account_is_noticed(
+    ehr: SmallEhr, tmp_path: Path, text: str, told: str
+) -> None:
+    """Its link `self` says what it has looked at; without it nobody can tell."""
+    config = with_fhir(ehr.config(tmp_path), group=None, patient_search=text)
+    type_name, _, parameters = text.partition("?")
+    name = parameters.rpartition("&")[2].partition("=")[0]
+
+    def without_it(page: Any) -> Any:
+        kept = [link for link in page["link"] if link["relation"] != "self"]
+        url = {"another": f"{ehr.base_url}/{type_name}?x=1&birthdate=gt1900", "none": ehr.base_url}
+        link = [] if told == "nothing" else [{"relation": "self", "url": url[told]}]
+        return {**page, "link": [*kept, *link]}
+
+    with ehr.proxy.fault(alter_json(f"/{type_name}\\?.*{name}", without_it)):
+        store = pulled(searching(config, page_size="100"))
+    assert store.completeness().verdict is Verdict.PROVISIONAL
+    assert Fault.COHORT_INCOMPLETE in {finding.fault for finding in store.facts.findings}
 
 
 # Who was put together with whom
