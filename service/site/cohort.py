@@ -6,7 +6,7 @@ EHR is asked for. What follows a # is a remark.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,14 @@ from urllib.parse import parse_qsl, quote
 
 import msgspec
 
-from service.errors import AuthorizationError, ConfigError, EhrError
+from service.errors import (
+    AuthorizationError,
+    ConfigError,
+    EhrError,
+    NarrowedError,
+    StoppedError,
+    UnavailableError,
+)
 from service.fhir.compartment import patient_link
 from service.fhir.endpoint import Endpoint
 from service.fhir.owner import head_of, references_of
@@ -65,28 +72,64 @@ def read_cohort(endpoint: Endpoint, fhir: FhirConfig, manner: Manner) -> Cohort:
     return Cohort(None)
 
 
+@dataclass
+class _Members:
+    """Who is, or was, in Groups: patients, and Groups that are not followed yet."""
+
+    ids: set[str] = field(default_factory=set)
+    former: set[str] = field(default_factory=set)
+    former_groups: set[str] = field(default_factory=set)
+    missing: int = 0
+
+
 def _members(endpoint: Endpoint, group: str) -> Cohort:
     """The members of a Group, and of Groups that are members of it."""
-    ids: set[str] = set()
-    former: set[str] = set()
-    missing = 0
-    waiting, seen = [group], {group}
+    seen: set[str] = set()
+    members = _followed(endpoint, [group], seen)
+    ids = frozenset(members.ids)
+    return Cohort(ids, frozenset(_former(endpoint, members, seen) - ids), members.missing)
+
+
+def _former(endpoint: Endpoint, members: _Members, seen: set[str]) -> set[str]:
+    """The patients who have left, alone or with a Group. Nobody waits for them, so what a Group
+    that has left does not tell is of no account."""
+    former = set(members.former)
+    for group in members.former_groups - seen:
+        try:
+            left = _followed(endpoint, [group], seen)
+        except (UnavailableError, StoppedError, NarrowedError):
+            raise
+        except EhrError:
+            continue
+        former |= left.ids | left.former
+    return former
+
+
+def _followed(endpoint: Endpoint, waiting: list[str], seen: set[str]) -> _Members:
+    """The members of Groups, and of Groups that are members of these; ``seen`` are those that were
+    read already."""
+    found = _Members()
     today = datetime.now(UTC).date().isoformat()
     while waiting:
-        resource = _read(endpoint, "Group", waiting.pop(), "fhir.group")
+        group = waiting.pop()
+        if group in seen:
+            continue
+        seen.add(group)
+        resource = _read(endpoint, "Group", group, "fhir.group")
         members = _objects(resource.get("member"))
-        missing += _unlisted(endpoint, resource, members)
+        found.missing += _unlisted(endpoint, resource, members)
         for member in members:
             kind, id = _target(endpoint, member.get("entity"))
             has_left = member.get("inactive") is True or _ended(member, today)
             if kind == "Patient":
-                (former if has_left else ids).add(id)
-            elif kind == "Group" and len(seen) < MOST_GROUPS:
+                (found.former if has_left else found.ids).add(id)
+            elif kind == "Group" and has_left:
+                found.former_groups.add(id)
+            elif kind == "Group" and len(seen) + len(waiting) < MOST_GROUPS:
                 waiting += [id] if id not in seen else []
-                seen.add(id)
             else:
-                missing += not has_left
-    return Cohort(frozenset(ids), frozenset(former - ids), missing)
+                found.missing += not has_left
+    return found
 
 
 def _objects(given: Any) -> list[dict[str, Any]]:

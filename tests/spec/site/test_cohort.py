@@ -63,6 +63,57 @@ def test_a_membership_that_is_over_is_none(ehr: SmallEhr, tmp_path: Path) -> Non
         assert ids_of(pulled(searching(ehr.config(tmp_path / "then")))) == list(PATIENTS)
 
 
+def wards(*members: dict[str, Any]) -> Spoiled:
+    """The Group `wards` with other members; the first is the Group of the cohort."""
+    cohort = {"entity": {"reference": f"Group/{GROUP}"}}
+    first, *others = members
+    return alter_json("/Group/wards$", lambda g: {**g, "member": [{**cohort, **first}, *others]})
+
+
+OVER: list[dict[str, Any]] = [{"inactive": True}, {"period": {"end": "2020"}}]
+STRANGER_TOO = {"entity": {"reference": f"Patient/{STRANGER}"}}
+
+
+@pytest.mark.parametrize("over", OVER, ids=str)
+def test_the_members_of_a_group_that_has_left_are_none(
+    ehr: SmallEhr, tmp_path: Path, over: dict[str, Any]
+) -> None:
+    config = with_fhir(searching(ehr.config(tmp_path / "data")), group="wards")
+    with ehr.proxy.fault(wards(over, STRANGER_TOO)):
+        store = pulled(config)
+    assert (ids_of(store), store.completeness()) == ([STRANGER], COMPLETE)
+
+
+def test_a_group_that_has_left_may_be_a_member_otherwise(ehr: SmallEhr, tmp_path: Path) -> None:
+    again = {"entity": {"reference": f"Group/{GROUP}"}}
+    config = with_fhir(searching(ehr.config(tmp_path / "data")), group="wards")
+    with ehr.proxy.fault(wards(OVER[0], STRANGER_TOO, again)):
+        store = pulled(config)
+    assert (ids_of(store), store.completeness()) == ([*PATIENTS, STRANGER], COMPLETE)
+
+
+def test_a_group_that_has_left_need_not_be_there(ehr: SmallEhr, tmp_path: Path) -> None:
+    config = with_fhir(searching(ehr.config(tmp_path / "data")), group="wards")
+    gone = answer(410, f"/Group/{GROUP}$")
+    with ehr.proxy.fault(wards(OVER[0], STRANGER_TOO), gone):
+        store = pulled(config)
+    assert (ids_of(store), store.completeness()) == ([STRANGER], COMPLETE)
+
+
+@pytest.mark.full
+def test_who_left_with_a_group_and_is_exported_all_the_same_is_no_stranger(
+    ehr: SmallEhr, tmp_path: Path
+) -> None:
+    """As is a patient who left: servers differ in whether an export has them."""
+    inner = {"entity": {"reference": "Group/inner"}, "inactive": True}
+    shown = group(lambda g: {**g, "member": [*g["member"][:3], inner]})
+    left = {"entity": {"reference": f"Patient/{PATIENTS[3]}"}}
+    of_it = answer(200, "/Group/inner$", body={"resourceType": "Group", "member": [left]})
+    with ehr.proxy.fault(shown, of_it):
+        store = pulled(ehr.config(tmp_path))
+    assert (ids_of(store), store.completeness()) == (list(PATIENTS), COMPLETE)
+
+
 @pytest.mark.parametrize("way", WAYS)
 def test_members_that_are_counted_and_not_listed_are_missing(
     ehr: SmallEhr, tmp_path: Path, way: str
