@@ -29,6 +29,7 @@ from service.fhir.paging import Manner, Query
 from service.fhir.reference import parse_reference
 from service.fhir.searching import Matches, search
 from service.fhir.status import status_text
+from service.progress import notice
 from service.site.ehr_config import FhirConfig
 
 MOST_GROUPS = 1_000  # that one group may be made of
@@ -116,6 +117,8 @@ def _followed(endpoint: Endpoint, waiting: list[str], seen: set[str]) -> _Member
             continue
         seen.add(group)
         resource = _read(endpoint, "Group", group, "fhir.group")
+        if resource.get("active") is False:
+            notice("A Group of patients is not active: perhaps nobody keeps it up")
         members = _objects(resource.get("member"))
         found.missing += _unlisted(endpoint, resource, members)
         for member in members:
@@ -164,7 +167,9 @@ def _ended(member: dict[str, Any], today: str) -> bool:
 
 def _listed(endpoint: Endpoint, id: str) -> Cohort:
     """The patients of a List; entries that were removed from it do not count."""
-    entries = _objects(_read(endpoint, "List", id, "fhir.list").get("entry"))
+    resource = _read(endpoint, "List", id, "fhir.list")
+    _check_status(endpoint, resource)
+    entries = _objects(resource.get("entry"))
     targets = [
         _target(endpoint, entry.get("item"))
         for entry in entries
@@ -172,6 +177,19 @@ def _listed(endpoint: Endpoint, id: str) -> Cohort:
     ]
     ids = frozenset(id for kind, id in targets if kind == "Patient")
     return Cohort(ids, missing=sum(kind != "Patient" for kind, _ in targets))
+
+
+def _check_status(endpoint: Endpoint, listed: dict[str, Any]) -> None:
+    """Raise EhrError for a List that never meant what it says; say so of one kept up no more."""
+    status = listed.get("status")
+    if status == "entered-in-error":
+        raise EhrError(
+            "The List was entered in error",
+            where=f"List at {endpoint.base_url}",
+            todo="Ask the EHR's administrator for the List that is meant, and name it in fhir.list",
+        )
+    if status == "retired":
+        notice("The List of patients is retired: nobody keeps it up, and who came since is missing")
 
 
 def _read(endpoint: Endpoint, type_name: str, id: str, key: str) -> dict[str, Any]:

@@ -144,6 +144,39 @@ def test_members_that_are_none_are_counted(ehr: SmallEhr, tmp_path: Path, odd: A
     assert (finding.fault, finding.count) == (Fault.COHORT_INCOMPLETE, 1)
 
 
+@pytest.mark.parametrize("way", WAYS)
+def test_of_a_group_that_is_not_active_that_is_said(
+    ehr: SmallEhr, tmp_path: Path, way: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    config = both(ehr.config(tmp_path / "data"))[way]
+    with ehr.proxy.fault(group(lambda g: {**g, "active": False})):
+        assert ids_of(pulled(config)) == list(PATIENTS)
+    assert "Group of patients is not active" in capfd.readouterr().err
+
+
+# A List
+
+
+def census(ehr: SmallEhr, data_dir: Path) -> SiteConfig:
+    """The patients of the List `census` are meant."""
+    return with_fhir(ehr.config(data_dir), group=None, list="census")
+
+
+def test_a_list_that_was_entered_in_error_is_nobodys_cohort(ehr: SmallEhr, tmp_path: Path) -> None:
+    in_error = alter_json("/List/census", lambda it: {**it, "status": "entered-in-error"})
+    with ehr.proxy.fault(in_error), pytest.raises(EhrError, match=r"in error.*in fhir\.list"):
+        pulled(census(ehr, tmp_path / "data"))
+    assert not [path for _, path in ehr.proxy.seen if "Patient" in path]
+
+
+def test_of_a_list_that_nobody_keeps_up_that_is_said(
+    ehr: SmallEhr, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with ehr.proxy.fault(alter_json("/List/census", lambda it: {**it, "status": "retired"})):
+        assert ids_of(pulled(census(ehr, tmp_path / "data"))) == list(PATIENTS[:2])
+    assert "List of patients is retired" in capfd.readouterr().err
+
+
 # Nobody
 
 
