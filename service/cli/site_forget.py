@@ -1,6 +1,7 @@
 """`weir site forget`: what is stored of a patient, or of all, is removed."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,15 @@ import typer
 from service.errors import ConfigError
 from service.site.alone import alone
 from service.site.config import load_config
-from service.site.forgetting import forget_all, forget_old, forget_patient
+from service.site.forgetting import Forgotten, forget_all, forget_old, forget_patient
+
+FOUND = "forgotten"
+NOTHING = "there was nothing to forget"
+UNREAD = (
+    "The store cannot be read, so nobody can tell whom it held. All of it was removed, and the "
+    "patient with it; the next run pulls everything"
+)
+STRAYS = "What a command had left behind when it was killed was removed: it may have held anybody"
 
 
 def forget(
@@ -34,12 +43,21 @@ def forget(
     with alone(data_dir):
         if everything:
             forget_all(data_dir)
-            found = True
+            told = [FOUND]
         elif older_than is not None:
-            found = forget_old(data_dir, older_than)
+            told = [FOUND if forget_old(data_dir, older_than) else NOTHING]
         else:
-            found = forget_patient(data_dir, _id())
-    sys.stderr.write("forgotten\n" if found else "there was nothing to forget\n")
+            told = list(_told(forget_patient(data_dir, _id())))
+    sys.stderr.writelines(f"{line}\n" for line in told)
+
+
+def _told(forgotten: Forgotten) -> Iterator[str]:
+    if forgotten.unread:
+        yield UNREAD
+        return
+    if forgotten.strays:
+        yield STRAYS
+    yield FOUND if forgotten.found else NOTHING
 
 
 def _id() -> str:

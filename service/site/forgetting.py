@@ -7,7 +7,9 @@ pull brings back whoever is still in the cohort at the EHR.
 
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,13 +21,13 @@ from service.site.building import building_folder
 from service.site.division import PART, by_month_and_day, copy, drop_unheld, workbench
 from service.site.expectation import FILE as EXPECTED
 from service.site.expectation import of_many, read_expected
-from service.site.placing import place_expected, place_parts
+from service.site.placing import place_expected, place_parts, remove_strays
 from service.site.quarantine import FILE as QUARANTINE
 from service.site.quarantine import Entry
 from service.site.recollection import FILE as OUTCOMES
 from service.site.staging import private
 from service.site.staleness import Told
-from service.site.store import FILE, FOLDER, Facts, Index, last_index
+from service.site.store import FILE, FOLDER, OLDEST, Facts, Index, last_index, open_store
 from service.site.survey import UNMAPPED_FILE, UNREVIEWED_FILE
 from service.site.turnover import mark
 from service.site.verdict_list import FILE as VERDICTS
@@ -34,7 +36,23 @@ FOLDERS = ("pull", "pull-of-some", "building")
 # What the EHR or its records say in their own words, and what is worked out of them.
 WORDS = ("ehr-errors-*", f"{OUTCOMES}*", f"{UNMAPPED_FILE}*", f"{UNREVIEWED_FILE}*")
 # What else is kept of the patients; forgetting one of them does not remove it whole.
-LISTS = (f"{QUARANTINE}*", f"{FILE}*", f"{VERDICTS}*")
+LISTS = (f"{QUARANTINE}*", f"{FILE}*", f"{VERDICTS}*", OLDEST)
+# What a process was writing when it was killed.
+HALVES = (f"{QUARANTINE}.part", f"{FILE}.part")
+TODO = "Check the free space and the owner of data_dir, and try again"
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What came of forgetting a patient: whether something was ``found`` of them.
+
+    ``unread``: the store could not be read, so nobody knows whom it held, and all of it is gone.
+    ``strays``: so are files that no store names, which processes that were killed had left.
+    """
+
+    found: bool
+    unread: bool = False
+    strays: bool = False
 
 
 def forget_all(data_dir: Path) -> None:
@@ -59,21 +77,42 @@ def forget_old(data_dir: Path, days: int, now: datetime | None = None) -> bool:
     return True
 
 
-def forget_patient(data_dir: Path, id: str) -> bool:
-    """Remove one patient's data, and those that were read as theirs; whether there were any.
+def forget_patient(data_dir: Path, id: str) -> Forgotten:
+    """Remove one patient's data, and those that were read as theirs.
 
     Lists that may quote records are removed whole, and kept outcomes too: the next run makes them
-    anew. Raises StoreError; then some may be left.
+    anew. A store that cannot be looked through is removed whole: the next run pulls everything.
+    Raises StoreError; then some may be left.
     """
     try:
-        _remove(data_dir, FOLDERS, WORDS)
+        _remove(data_dir, FOLDERS, (*WORDS, *HALVES))
+        index = _readable(data_dir)
+        if index is None and _has_records(data_dir):
+            forget_all(data_dir)
+            return Forgotten(found=False, unread=True)
         quoted = _unquote(data_dir / QUARANTINE, id)
-        index = last_index(data_dir)
+        # Before there are others: files that are replaced here are no strays of a killed process.
+        strays = index is not None and remove_strays(data_dir, index)
         stored = index is not None and _forget_stored(data_dir, index, id)
         _remove(data_dir, FOLDERS, ())
     except OSError as error:
         raise _cannot(data_dir, error) from error
-    return quoted or stored
+    return Forgotten(quoted or stored, strays=strays)
+
+
+def _readable(data_dir: Path) -> Index | None:
+    """What names the files of the store, if all of them can be looked through."""
+    try:
+        open_store(data_dir).fingerprints()
+    except StoreError:
+        return None
+    return last_index(data_dir)
+
+
+def _has_records(data_dir: Path) -> bool:
+    """Whether there is something of a store, as of an earlier version of Weir, or of none."""
+    places = (data_dir / FILE, data_dir / OLDEST, *(data_dir / FOLDER).glob("*"))
+    return any(place.is_file() for place in places)
 
 
 def _remove(data_dir: Path, folders: tuple[str, ...], patterns: tuple[str, ...]) -> None:
@@ -118,7 +157,7 @@ def _names(line: bytes, id: str) -> bool | None:
 def _forget_stored(data_dir: Path, index: Index, id: str) -> bool:
     """Write anew the files that hold the patient, and the facts without them."""
     place = data_dir / FOLDER
-    with building_folder(data_dir) as folder, workbench(folder) as work:
+    with _enough_room(), building_folder(data_dir) as folder, workbench(folder) as work:
         new: dict[str, Path] = {}
         for name in index.names:
             if name != index.shared and _holds(work, place / name, id):
@@ -230,6 +269,18 @@ def _without_days(
         ]
         for name, of in holes.items()
     }
+
+
+@contextmanager
+def _enough_room() -> Iterator[None]:
+    """Writing anew takes room, and files that are sound; removing all takes neither."""
+    try:
+        yield
+    except StoreError as error:
+        todo = f"{TODO}, or with --everything: the next run pulls it anew"
+        raise StoreError(
+            f"The patient was not forgotten. {error.what}", where=error.where, todo=todo
+        ) from None
 
 
 def _cannot(data_dir: Path, error: OSError) -> StoreError:

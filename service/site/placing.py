@@ -18,7 +18,7 @@ from service.site.expectation import Expected
 from service.site.quarantine import FILE as QUARANTINE
 from service.site.staging import private
 from service.site.staleness import all_holes
-from service.site.store import FILE, FOLDER, Facts, Index, open_store, require_index
+from service.site.store import FILE, FOLDER, OLDEST, Facts, Index, open_store, require_index
 from service.site.turnover import mark, sample_of
 from service.site.verdict import BRINGS_LESS, Fault, Finding
 
@@ -154,13 +154,13 @@ def _but(types: Set[str], before: Mapping[str, T], now: Mapping[str, T]) -> dict
     return of_others | {name: of for name, of in before.items() if name in types}
 
 
-def remove_strays(data_dir: Path, index: Index) -> None:
-    """Remove parts of earlier stores, and of those that were never finished."""
-    for path in (data_dir / FOLDER).iterdir():
-        if path.name not in index.names:
-            path.unlink(missing_ok=True)
-    for old in data_dir.glob("store.parquet"):  # of the first format
-        old.unlink()
+def remove_strays(data_dir: Path, index: Index) -> bool:
+    """Remove parts of earlier stores, and of those that were never finished; whether any were."""
+    files = [*(data_dir / FOLDER).iterdir(), data_dir / OLDEST]
+    strays = [path for path in files if path.is_file() and path.name not in index.names]
+    for path in strays:
+        path.unlink(missing_ok=True)
+    return bool(strays)
 
 
 def _put(new: Path, place: Path) -> None:

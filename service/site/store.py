@@ -31,6 +31,7 @@ from service.site.verdict import Finding, judge
 
 FILE = "store.json"
 FOLDER = "store"
+OLDEST = "store.parquet"  # all of a store of the first format
 FORMAT = 5  # of the store; another number is not read
 ROWS = 2048  # read at a time
 FEW = 2000  # patients, to be looked for one by one

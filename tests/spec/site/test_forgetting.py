@@ -1,6 +1,8 @@
 """What a site forgets is nowhere on its disk any more."""
 
+import shutil
 import stat
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,11 +11,13 @@ import duckdb
 import msgspec
 import pytest
 from msgspec.structs import replace
+from typer.testing import CliRunner
 
+from service.cli import app
 from service.errors import StoreError
 from service.site.acquisition import Acquisition
 from service.site.expectation import read_expected
-from service.site.forgetting import forget_all, forget_old, forget_patient
+from service.site.forgetting import Forgotten, forget_all, forget_old, forget_patient
 from service.site.layering import lay_over
 from service.site.placing import place_index
 from service.site.quarantine import Entry
@@ -89,7 +93,7 @@ def _names(path: Path) -> bool:
 
 def test_nothing_remains_of_a_patient_who_is_forgotten(site: Path) -> None:
     assert len(traces(site)) > 5
-    assert forget_patient(site, GONE)
+    assert forget_patient(site, GONE).found
     assert traces(site) == []
 
 
@@ -126,7 +130,7 @@ def test_the_next_pull_is_of_everything(site: Path) -> None:
 def test_a_patient_of_whom_there_are_records_alone_is_forgotten_too(tmp_path: Path) -> None:
     built(tmp_path, [patient("p2")], [observation("o1", GONE)])
     assert GONE in (tmp_path / "store.json").read_text()
-    assert forget_patient(tmp_path, GONE)
+    assert forget_patient(tmp_path, GONE).found
     assert traces(tmp_path) == []
 
 
@@ -143,7 +147,7 @@ def test_what_a_patients_records_contained_is_forgotten_with_them(tmp_path: Path
     stays = [at_home("zyzzyva-stay", GONE), at_home("e2", "p2")]
     before = built(tmp_path, [patient(GONE), patient("p2")], stays)
     assert before.facts.resources["Location"] == 2
-    assert forget_patient(tmp_path, GONE)
+    assert forget_patient(tmp_path, GONE).found
     assert traces(tmp_path) == []
     after = open_store(tmp_path)
     assert after.facts.resources["Location"] == 1
@@ -170,7 +174,86 @@ def test_no_day_remains_on_which_there_was_nobody_else(tmp_path: Path) -> None:
 
 
 def test_who_is_not_there_is_not_forgotten(site: Path) -> None:
-    assert not forget_patient(site, "nobody")
+    assert forget_patient(site, "nobody") == Forgotten(found=False)
+
+
+def test_files_that_a_killed_process_left_are_forgotten_with_the_patient(site: Path) -> None:
+    """A process was killed after it had replaced store.json: the parts before it are still there,
+    and no index names them."""
+    before = [path.rename(site / path.name) for path in (site / "store").iterdir()]
+    for path in before:
+        shutil.copy(path, site / "store")
+    assert forget_patient(site, GONE).found
+    for path in before:
+        path.rename(site / "store" / path.name)
+    (site / "store.json.part").write_text(GONE)
+    assert forget_patient(site, GONE) == Forgotten(found=False, strays=True)
+    assert traces(site) == []
+
+
+UNREAD: dict[str, Callable[[Path], object]] = {
+    "of another version of Weir": lambda site: (site / "store.json").write_bytes(
+        (site / "store.json").read_bytes().replace(b'"format":5', b'"format":4')
+    ),
+    "of the first format": lambda site: [
+        (site / "store.json").unlink(),
+        next((site / "store").iterdir()).rename(site / "store.parquet"),
+        shutil.rmtree(site / "store"),
+    ],
+    "damaged": lambda site: (site / "store.json").write_text("{"),
+    "without its index": lambda site: (site / "store.json").unlink(),
+    "with a damaged part": lambda site: min((site / "store").iterdir()).write_text("{"),
+}
+
+
+@pytest.mark.parametrize("damage", UNREAD.values(), ids=UNREAD)
+def test_a_store_that_nobody_can_look_through_is_forgotten_whole(
+    site: Path, damage: Callable[[Path], object]
+) -> None:
+    damage(site)
+    assert forget_patient(site, GONE) == Forgotten(found=False, unread=True)
+    assert traces(site) == []
+    assert read_expected(site).patients == 22
+
+
+CONFIG = """\
+measures = ["measure"]
+policy_file = "policy.toml"
+data_dir = "."
+site = "north"
+[fhir]
+base_url = "https://ehr.example/fhir"
+client_id = "weir"
+key_file = "ehr.pem"
+[network]
+url = "https://network.example"
+"""
+
+
+def forget(site: Path, *options: str, id: str = GONE) -> str:
+    """What `weir site forget` tells."""
+    (site / "site.toml").write_text(CONFIG)
+    command = ["site", "forget", "--config", str(site / "site.toml"), *options]
+    done = CliRunner().invoke(app, command, input=f"{id}\n")
+    assert done.exit_code == 0, done.stderr
+    return done.stderr
+
+
+def test_the_command_says_what_it_forgot(site: Path) -> None:
+    assert forget(site, "--patient") == "forgotten\n"
+    assert traces(site) == []
+    assert forget(site, "--patient") == "there was nothing to forget\n"
+    shutil.copy(max((site / "store").iterdir()), site / "store" / "000000-000.parquet")
+    assert "when it was killed was removed" in forget(site, "--patient")
+    assert forget(site, "--everything") == "forgotten\n"
+    assert not (site / "store").exists()
+
+
+def test_the_command_says_that_a_store_was_not_read(site: Path) -> None:
+    (site / "store.json").write_text("{")
+    assert "All of it was removed" in forget(site, "--patient")
+    assert traces(site) == []
+    assert forget(site, "--patient") == "there was nothing to forget\n"
 
 
 def test_everything_can_be_forgotten(site: Path) -> None:
