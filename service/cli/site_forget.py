@@ -18,6 +18,7 @@ UNREAD = (
     "The store cannot be read, so nobody can tell whom it held. All of it was removed, and the "
     "patient with it; the next run pulls everything"
 )
+OTHERS = "So was what is stored under other ids that, as the EHR says, are the same person's"
 STRAYS = "What a command had left behind when it was killed was removed: it may have held anybody"
 
 
@@ -58,6 +59,8 @@ def _told(forgotten: Forgotten) -> Iterator[str]:
     if forgotten.strays:
         yield STRAYS
     yield FOUND if forgotten.found else NOTHING
+    if forgotten.found and forgotten.others:
+        yield f"{OTHERS}: {', '.join(forgotten.others)}"
 
 
 def _id() -> str:

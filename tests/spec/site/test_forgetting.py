@@ -134,6 +134,40 @@ def test_a_patient_of_whom_there_are_records_alone_is_forgotten_too(tmp_path: Pa
     assert traces(tmp_path) == []
 
 
+def test_merged_patients_are_one_person_whichever_id_is_given(site: Path) -> None:
+    """Records that came under the old id are stored under the other one."""
+    with (site / "quarantine.ndjson").open("ab") as lines:
+        entry = Entry("Observation.ndjson", 9, Fault.UNREADABLE, '{"id": "zyzzyva-old"}')
+        lines.write(msgspec.json.encode(entry) + b"\n")
+    assert forget_patient(site, "zyzzyva-old") == Forgotten(found=True, others=(GONE,))
+    assert traces(site) == []
+    assert open_store(site).facts.patients == len(list(open_store(site).patients())) == 21
+
+
+def test_who_was_replaced_by_somebody_who_is_not_there_is_the_same_person(tmp_path: Path) -> None:
+    built(tmp_path, [patient("p2"), old(GONE)], [observation("o1", "zyzzyva-old")])
+    assert forget_patient(tmp_path, GONE) == Forgotten(found=True, others=("zyzzyva-old",))
+    assert traces(tmp_path) == []
+
+
+def test_another_patients_link_to_the_one_who_is_forgotten_is_taken_out(tmp_path: Path) -> None:
+    def link(id: str) -> dict[str, Any]:
+        return {"other": {"reference": f"Patient/{id}"}, "type": "seealso"}
+
+    place = {"url": "http://x/latitude", "valueDecimal": 1.50}
+    twin = patient("twin") | {"extension": [place]}
+    linked = twin | {"link": [link(GONE), link("p2")]}
+    built(tmp_path, [patient(GONE), patient("p2"), linked, patient("p3") | {"link": [link(GONE)]}])
+    (tmp_path / "pull").rename(tmp_path / "elsewhere")
+    shutil.rmtree(tmp_path / "elsewhere")
+    assert forget_patient(tmp_path, GONE).found
+    assert traces(tmp_path) == []
+    after = open_store(tmp_path).fingerprints()
+    again = tmp_path / "again"
+    store = built(again, [patient("p2"), twin | {"link": [link("p2")]}, patient("p3")])
+    assert after == store.fingerprints()
+
+
 def at_home(id: str, of: str) -> dict[str, Any]:
     """A stay at a place that is no record of its own."""
     return stay(id, of, "x") | {
@@ -240,7 +274,8 @@ def forget(site: Path, *options: str, id: str = GONE) -> str:
 
 
 def test_the_command_says_what_it_forgot(site: Path) -> None:
-    assert forget(site, "--patient") == "forgotten\n"
+    told = forget(site, "--patient")
+    assert told.startswith("forgotten\n") and told.endswith("same person's: zyzzyva-old\n")
     assert traces(site) == []
     assert forget(site, "--patient") == "there was nothing to forget\n"
     shutil.copy(max((site / "store").iterdir()), site / "store" / "000000-000.parquet")
