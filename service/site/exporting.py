@@ -141,18 +141,32 @@ def _fetch(asking: Asking, manifest: Manifest, name: str, file: ManifestFile, lo
     path = log.folder / name
     authorize = _needs_token(asking, manifest, file)
     lines, framed = download(asking.endpoint, file.url, path, authorize=authorize)
-    if _short(file, lines):
+    if _short(file, path, lines):
         lines, framed = download(asking.endpoint, file.url, path, authorize=authorize)
-    short = _short(file, lines)
+    short = _short(file, path, lines)
     found = [Finding(Fault.COUNT_MISMATCH, name, short, _of(file))] if short else []
     if file.count is None and not framed:
         found.append(Finding(Fault.UNFRAMED, name, 1, _of(file)))
-    log.note(Fetched(name, name, file.type, lines, path.stat().st_size, found))
+    came = lines if _has_records(path) else 0
+    log.note(Fetched(name, name, file.type, came, path.stat().st_size, found))
 
 
-def _short(file: ManifestFile, lines: int) -> int:
-    """How many lines a file has more or fewer than was told; one that is listed has some."""
-    return abs((max(1, lines) if file.count is None else file.count) - lines)
+def _short(file: ManifestFile, path: Path, lines: int) -> int:
+    """How many lines a file has more or fewer than was told; one that is listed has records."""
+    if file.count != 0 and not _has_records(path):
+        return file.count or 1
+    return 0 if file.count is None else abs(file.count - lines)
+
+
+def _has_records(path: Path) -> bool:
+    """Whether a file has more in it than what the EHR has to say of its export."""
+    with path.open("rb") as lines:
+        return any(not (line.isspace() or _is_outcome(line)) for line in lines)
+
+
+def _is_outcome(line: bytes) -> bool:
+    told = _decoded(line)
+    return isinstance(told, dict) and told.get("resourceType") == "OperationOutcome"
 
 
 def _of(file: ManifestFile) -> str:

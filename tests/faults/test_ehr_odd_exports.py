@@ -212,6 +212,20 @@ SUPPRESSED = {
     "resourceType": "OperationOutcome",
     "issue": [{"severity": "information", "code": "suppressed", "diagnostics": "Quetzalcoatlus"}],
 }
+HARMLESS = (
+    b'{"resourceType":"OperationOutcome",'
+    b'"issue":[{"severity":"information","code":"informational"}]}\n'
+)
+
+
+def counted(manifest: Any, type_name: str, count: int) -> Any:
+    """The manifest with another count for one type's file."""
+    output = [
+        {**file, "count": count} if file["type"] == type_name else file
+        for file in manifest["output"]
+    ]
+    return {**manifest, "output": output}
+
 
 JUDGED: dict[str, tuple[Faults, set[Reason]]] = {
     "a type's file is another type's": (
@@ -220,6 +234,17 @@ JUDGED: dict[str, tuple[Faults, set[Reason]]] = {
     ),
     "a file with nothing in it": (
         lambda: (uncounted(), alter("bulk-files.*Observation", lambda body: b"")),
+        {Reason.COUNT_MISMATCH},
+    ),
+    "a harmless outcome in the place of records": (
+        lambda: (uncounted(), alter("bulk-files.*Observation", lambda body: HARMLESS)),
+        {Reason.COUNT_MISMATCH},
+    ),
+    "a harmless outcome in the place of the one record that was counted": (
+        lambda: (
+            alter_json("GET .*bulk-status", lambda m: counted(m, "Observation", 1)),
+            alter("bulk-files.*Observation", lambda body: HARMLESS),
+        ),
         {Reason.COUNT_MISMATCH},
     ),
     "a Bundle in the place of records": (
