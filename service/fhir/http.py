@@ -8,6 +8,7 @@ followed, and a client that was given the hosts it may speak to speaks to no oth
 
 import ipaddress
 import logging
+import os
 import ssl
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from service.errors import ConfigError
 
 USER_AGENT = "weir/0.1"
 TIMEOUT = httpx.Timeout(60.0, connect=15.0)  # seconds; of each read, not of a whole download
+CA_FILE = "Give a PEM file of certificates as ca_file"
+NAMED = "Name a PEM file of certificates in SSL_CERT_FILE, or take that out of the environment"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 # httpx writes every URL at INFO, and a URL can hold a record's id.
@@ -98,14 +101,36 @@ def trust(ca_file: Path | None = None, identity: Identity | None = None) -> ssl.
 
     The host's own trust store is used where it has one.
     """
-    context = ssl.create_default_context()
-    if not context.cert_store_stats()["x509_ca"]:  # a slim image without a trust store
-        context = httpx.create_ssl_context()
+    context = _trust_of_the_host()
     if ca_file is not None:
-        _add(context, ca_file)
+        _add(context, ca_file, CA_FILE)
     if identity is not None:
         _identify(context, identity)
     return context
+
+
+def _trust_of_the_host() -> ssl.SSLContext:
+    """What the host trusts: a file, or a folder in which OpenSSL looks for who signed what.
+
+    A host that has removed an authority does not trust it: the usual ones are taken only where
+    there is nothing at all, as in a slim image.
+    """
+    context = ssl.create_default_context()
+    named = os.environ.get("SSL_CERT_FILE")
+    if named:  # which OpenSSL passes over when it is gone
+        _add(context, Path(named), NAMED)
+        return context
+    in_a_folder = os.environ.get("SSL_CERT_DIR") or _has_folder()
+    if in_a_folder or context.cert_store_stats()["x509_ca"]:
+        return context
+    return httpx.create_ssl_context(trust_env=False)
+
+
+def _has_folder() -> bool:
+    """Whether there are certificates where OpenSSL looks for them by the hash of their subject;
+    they are counted in no context before they are needed."""
+    place = ssl.get_default_verify_paths().capath
+    return place is not None and any(Path(place).glob("????????.[0-9]*"))
 
 
 def _identify(context: ssl.SSLContext, identity: Identity) -> None:
@@ -123,12 +148,12 @@ def _identify(context: ssl.SSLContext, identity: Identity) -> None:
         ) from error
 
 
-def _add(context: ssl.SSLContext, ca_file: Path) -> None:
+def _add(context: ssl.SSLContext, ca_file: Path, todo: str) -> None:
     try:
         context.load_verify_locations(ca_file)
     except OSError as error:  # ssl.SSLError is one
         raise ConfigError(
             "The CA bundle cannot be read",
             where=str(ca_file),
-            todo="Give a PEM file of certificates as ca_file",
+            todo=todo,
         ) from error

@@ -4,6 +4,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from hashlib import sha1
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from ipaddress import ip_address
 from pathlib import Path
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from service.errors import ConfigError, EhrError, UnavailableError
 from service.fhir.exchange import send
-from service.fhir.http import USER_AGENT, open_client
+from service.fhir.http import USER_AGENT, open_client, trust
 
 
 class _Hospital(BaseHTTPRequestHandler):
@@ -85,6 +86,70 @@ def test_the_hospitals_own_authority_is_trusted_when_it_is_given(
     with open_client(certificate[0]) as client:
         response = send(client, client.build_request("GET", hospital))
     assert (response.status_code, response.headers["Seen-Agent"]) == (200, USER_AGENT)
+
+
+def hashed(folder: Path, certificate: Path) -> Path:
+    """A folder of trusted certificates as OpenSSL has them: each is called after its subject, in
+    small letters, and its digest."""
+    folder.mkdir()
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "hospital ca")])
+    digest = sha1(subject.public_bytes()[2:]).digest()[:4]
+    (folder / f"{int.from_bytes(digest, 'little'):08x}.0").write_bytes(certificate.read_bytes())
+    return folder
+
+
+def test_whom_the_host_trusts_by_a_file_is_trusted_and_nobody_else(
+    hospital: str, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    with open_client() as client:
+        assert send(client, client.build_request("GET", hospital)).status_code == 200
+    assert [each["serialNumber"] for each in trust().get_ca_certs()] == ["01"]
+
+
+def test_whom_the_host_trusts_by_a_folder_is_trusted_and_nobody_else(
+    hospital: str,
+    certificate: tuple[Path, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As a host does that has no file of all of them."""
+    monkeypatch.setenv("SSL_CERT_FILE", "")
+    monkeypatch.setenv("SSL_CERT_DIR", str(hashed(tmp_path / "certs", certificate[0])))
+    with open_client() as client:
+        assert send(client, client.build_request("GET", hospital)).status_code == 200
+    assert trust().get_ca_certs() == []  # they are looked for when they are needed
+
+
+def test_a_folder_where_openssl_looks_by_itself_is_enough(
+    tmp_path: Path, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = hashed(tmp_path / "certs", certificate[0])
+    paths = ssl.get_default_verify_paths()._replace(capath=str(folder))
+    monkeypatch.setenv("SSL_CERT_FILE", "")
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
+    assert trust().get_ca_certs() == []
+
+
+def test_a_host_that_trusts_nobody_has_the_usual_authorities(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A slim image has no trust store."""
+    monkeypatch.setenv("SSL_CERT_FILE", "")
+    monkeypatch.setenv("SSL_CERT_DIR", "")
+    assert len(trust().get_ca_certs()) > 50
+
+
+@pytest.mark.parametrize("content", [None, "no certificate at all"])
+def test_a_trust_store_that_is_named_and_not_there_is_said(
+    tmp_path: Path, content: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "gone.pem"
+    if content:
+        path.write_text(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    with pytest.raises(ConfigError, match=r"gone\.pem.*SSL_CERT_FILE"):
+        open_client()
 
 
 def test_a_redirect_is_told_not_followed(hospital: str, certificate: tuple[Path, Path]) -> None:

@@ -10,13 +10,15 @@ import httpx
 import pytest
 
 from service.demo.ehr import EhrClient, run_ehr
+from service.errors import EhrError
 from service.fhir.endpoint import Endpoint
+from service.fhir.exchange import send
 from service.fhir.http import open_client
 from service.fhir.keys import read_signing_key
 from service.fhir.smart import BackendService, discover
 from service.fhir.together import together
 from service.measure.completeness import COMPLETE, Verdict
-from service.site.acquire import acquire
+from service.site.acquire import acquire, opened
 from service.site.building import build_store
 from service.site.verdict import Fault, Finding
 from tests.ehr import (
@@ -34,6 +36,9 @@ from tests.ehr import (
 )
 from tests.faults.proxy import Answer, answer
 from tests.faults.proxy import Fault as Spoiled
+from tests.spec.fhir.test_reaching_out import HOST, Authority, authority, hospital, proxy
+
+__all__ = ["authority", "hospital", "proxy"]
 
 
 def test_a_groups_patients_come_with_all_that_their_records_lead_to(
@@ -201,3 +206,20 @@ def test_several_calls_at_once_that_want_wider_scopes_get_them(tmp_path: Path) -
         endpoint = Endpoint(server.base_url, client, service, QUICK)
         answers = together(endpoint.get, [f"{server.base_url}/Location"] * 4, 4)
     assert [each.status_code for each in answers] == [200] * 4
+
+
+def test_the_ehrs_authority_and_this_sites_certificate_are_those_of_the_configuration(
+    authority: Authority, hospital: int, proxy: list[str], tmp_path: Path
+) -> None:
+    """Without either there is no way in."""
+    config = with_fhir(
+        site_config(f"https://{HOST}:{hospital}", tmp_path / "rsa.pem", tmp_path),
+        ca_file=authority.ca_file,
+        client_certificate=authority.give("weir"),
+    )
+    with opened(config) as (client, _):
+        assert send(client, client.build_request("GET", config.fhir.base_url)).text == "weir"
+    for left_out in ("ca_file", "client_certificate"):
+        without = with_fhir(config, **{left_out: None})
+        with opened(without) as (client, _), pytest.raises(EhrError):
+            send(client, client.build_request("GET", config.fhir.base_url))
