@@ -112,6 +112,14 @@ class Page(msgspec.Struct):
         """Where a link leads."""
         return next((link.url for link in self.link if link.relation.lower() == relation), None)
 
+    def size(self, asked: int | None) -> int | None:
+        """How many matches it may have: servers that give fewer than were asked for say so in
+        `self`, if at all."""
+        _, _, text = (self.address("self") or "").partition("?")
+        told = [value for name, value in parse_qsl(text) if name == "_count"]
+        sizes = [int(value) for value in told if value.isdecimal() and int(value)]
+        return min([*sizes, *([asked] if asked is not None else [])], default=None)
+
     def ends_in_doubt(self, matches: int, size: int | None) -> bool:
         """Whether it is the last that can be read, and there may be more: it has as many matches as
         a page may have, or its link to the next page has no address."""

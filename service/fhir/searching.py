@@ -17,6 +17,7 @@ from service.fhir.outcome import Issue, issues
 from service.fhir.paging import Circle, Entry, Manner, Page, Query, Refused, pages
 
 IDLE_PAGES = 5  # in a row that bring nothing new: the pages lead in a circle
+BESIDES = frozenset({"_count", "_elements", "_include"})  # parameters that change no total
 SMALLEST_PAGE = 10  # no server cuts answers shorter than this unasked
 # Parameters that choose how an answer looks, and not what is found.
 SHAPING = frozenset(
@@ -65,6 +66,11 @@ class Matches:
         """Whether nothing speaks against its being all that there is."""
         return not (self.mismatch or self.circles or self.cut or self.refused)
 
+    @property
+    def number(self) -> int:
+        """How many matches came."""
+        return len(self.found) + len(self.nameless)
+
 
 class _Head(msgspec.Struct):
     resource_type: str = msgspec.field(name="resourceType", default="")
@@ -90,6 +96,23 @@ def search(endpoint: Endpoint, query: Query, manner: Manner) -> Matches:
     if len(again.found) < len(matches.found):
         again.found, again.nameless = matches.found, matches.nameless
     return again
+
+
+def count(endpoint: Endpoint, query: Query, manner: Manner) -> int | None:
+    """How many matches the server says a search has when it is asked for nothing else; None when it
+    does not say, or not soundly.
+
+    A total beside the matches may be that of the page: a server that cuts its answers and counts
+    what is left seems whole. Raises StoppedError.
+    """
+    return max(_ask_total(endpoint, query, manner), default=None) if manner.totals else None
+
+
+def missed(endpoint: Endpoint, query: Query, manner: Manner, came: int) -> int:
+    """By how many a server counts more matches than came; 0 when it does not say, or when as many
+    come by now: they are new. Raises as `search`."""
+    told = count(endpoint, query, manner) or 0
+    return max(0, told - search(endpoint, query, manner).number) if told > came else 0
 
 
 def first_page(endpoint: Endpoint, query: Query, manner: Manner) -> Matches:
@@ -158,7 +181,7 @@ def _weigh(
     matches.filled += bool(came)
     matches.fullest = max(matches.fullest, len(came))
     matches.circles = matches.circles or repeated or (empty and not last)
-    matches.cut = page.ends_in_doubt(len(came), query.page_size) or (empty and last)
+    matches.cut = page.ends_in_doubt(len(came), page.size(query.page_size)) or (empty and last)
 
 
 def _is_ignored(query: Query, page: Page) -> bool:
@@ -178,15 +201,14 @@ def _filter(name: str) -> str:
 
 def _compare(matches: Matches, totals: set[int]) -> None:
     """Compare with what the server announced."""
-    came = len(matches.found) + len(matches.nameless)
     if totals:
         # Totals that differ from page to page: the data changed under the search.
-        matches.mismatch = max(abs(total - came) for total in totals)
+        matches.mismatch = max(abs(total - matches.number) for total in totals)
         matches.circles = matches.circles and matches.mismatch > 0
 
 
 def _ask_total(endpoint: Endpoint, query: Query, manner: Manner) -> set[int]:
-    kept = tuple(one for one in query.parameters if one[0] not in ("_count", "_include"))
+    kept = tuple(one for one in query.parameters if one[0] not in BESIDES)
     counting = replace(query, parameters=(*kept, ("_summary", "count")))
     try:
         page = next(pages(endpoint, counting, manner))

@@ -27,7 +27,7 @@ from service.fhir.endpoint import Endpoint
 from service.fhir.owner import head_of, references_of
 from service.fhir.paging import Manner, Query
 from service.fhir.reference import parse_reference
-from service.fhir.searching import Matches, search
+from service.fhir.searching import Matches, missed, search
 from service.fhir.status import status_text
 from service.progress import notice
 from service.site.ehr_config import FhirConfig
@@ -223,7 +223,8 @@ def _found(endpoint: Endpoint, text: str, manner: Manner) -> Cohort:
     asked = parse_qsl(parameters)
     if "_count" not in dict(asked):
         asked.append(("_count", str(PAGE)))  # else nobody can tell whether a page is full
-    matches = search(endpoint, Query(type_name, tuple(asked), strict=True), manner)
+    query = Query(type_name, tuple(asked), strict=True)
+    matches = search(endpoint, query, manner)
     if matches.refused:
         raise EhrError(
             f"The EHR does not answer the search for patients ({matches.refused})",
@@ -234,7 +235,8 @@ def _found(endpoint: Endpoint, text: str, manner: Manner) -> Cohort:
         {id} if kind == "Patient" else _owners(endpoint, kind, line)
         for (kind, id), line in matches.found.items()
     ]
-    return Cohort(frozenset().union(*meant), missing=meant.count(set()) + _doubts(matches))
+    doubts = _doubts(matches) + missed(endpoint, query, manner, matches.number)
+    return Cohort(frozenset().union(*meant), missing=meant.count(set()) + doubts)
 
 
 def _doubts(matches: Matches) -> int:

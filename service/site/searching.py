@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 from service.fhir.compartment import SHARED
 from service.fhir.paging import Query
-from service.fhir.searching import Matches, chunks, search
+from service.fhir.searching import Matches, chunks, count, search
 from service.fhir.together import together
 from service.progress import progress
 from service.site.acquisition import AcquiredFile
@@ -50,7 +50,9 @@ def search_all(asking: Asking, log: PullLog) -> str:
         log.note(_cohort(asking, as_of))
     assert log.cohort is not None
     patients = _search_patients(asking, log.cohort, log)
-    _search_parts(asking, list(_parts(asking, patients)), "Searching records", log)
+    parts = list(_parts(asking, patients))
+    _search_parts(asking, parts, "Searching records", log)
+    _count_parts(asking, parts, log)
     return log.cohort.as_of
 
 
@@ -92,6 +94,7 @@ def _search_patients(asking: Asking, cohort: Cohort, log: PullLog) -> list[str]:
     if cohort.ids is None:
         wanted = [Part(f"Patient:{EVERYONE}", "Patient")]
         _search_parts(asking, wanted, "Searching patients", log)
+        _count_parts(asking, wanted, log)
         return sorted(patient_ids(_patient_files(log)))
     known: set[str] = set()
     new = set(cohort.ids)
@@ -130,15 +133,70 @@ def _search_parts(asking: Asking, parts: list[Part], title: str, log: PullLog) -
 
 
 def _search_part(asking: Asking, part: Part, log: PullLog) -> None:
-    """Make one search; patient by patient when many at once do not come whole."""
-    found = [_asked(asking, part, part.ids)]
-    if not found[0].whole and len(part.ids) > 1:
-        found = [_asked(asking, part, (id,)) for id in part.ids]
+    """Make one search, and keep what comes."""
+    found = _searched(asking, part)
     for matches in found:
         _add_included(asking, matches, log)
     lines = [line for each in found for line in (*each.found.values(), *each.nameless)]
     findings = [finding for each in found for finding in _faults(part, each)]
     log.add(part.key, part.type, lines, findings)
+
+
+def _searched(asking: Asking, part: Part) -> list[Matches]:
+    """What a search brings; patient by patient when many at once do not come whole."""
+    found = [_asked(asking, part, part.ids)]
+    if not found[0].whole and len(part.ids) > 1:
+        found = [_asked(asking, part, (id,)) for id in part.ids]
+    return found
+
+
+def _count_parts(asking: Asking, parts: list[Part], log: PullLog) -> None:
+    """Have the EHR count what the search of each type has that brought the most: it is the first to
+    be cut where answers are. Patients who are searched by id are not counted: who of them did not
+    come is known.
+    """
+    largest: dict[str, Part] = {}
+    for part in parts:
+        largest[part.type] = max(
+            largest.get(part.type, part), part, key=lambda each: log.done[each.key].lines
+        )
+
+    def check(part: Part) -> None:
+        key = f"{part.type}:counted"
+        if key not in log.done:
+            more = _missed(asking, part, log.done[part.key].lines)
+            found = [Finding(Fault.COUNT_MISMATCH, part.type, more, part.type)] if more else []
+            log.add(key, part.type, [], found)
+
+    together(check, largest.values(), asking.at_once)
+
+
+def _missed(asking: Asking, part: Part, came: int) -> int:
+    """By how many the EHR counts more than came, and than come now: others may be new."""
+    told = _told(asking, part) or 0
+    if told <= came:
+        return 0
+    return max(0, told - sum(each.number for each in _searched(asking, part)))
+
+
+def _told(asking: Asking, part: Part) -> int | None:
+    """How many matches the EHR counts, of its patients one by one where it does not of them all;
+    None when it does not say."""
+    told = _counted(asking, part, part.ids)
+    if told is not None or len(part.ids) < 2:
+        return told
+    total = 0
+    for id in part.ids:
+        one = _counted(asking, part, (id,))
+        if one is None:
+            return None
+        total += one
+    return total
+
+
+def _counted(asking: Asking, part: Part, ids: tuple[str, ...]) -> int | None:
+    query = Query(part.type, tuple(_parameters(asking, part, ids)))
+    return count(asking.endpoint, query, asking.profile.search.manner)
 
 
 def _add_included(asking: Asking, matches: Matches, log: PullLog) -> None:

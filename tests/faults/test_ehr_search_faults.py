@@ -20,7 +20,16 @@ from service.site.acquire import acquire
 from service.site.building import build_store
 from service.site.config import SiteConfig
 from service.site.store import Store
-from tests.ehr import GROUP, PLAN, QUICK, SmallEhr, assert_doubted, assert_no_canary, searching
+from tests.ehr import (
+    GROUP,
+    PLAN,
+    QUICK,
+    SmallEhr,
+    assert_doubted,
+    assert_no_canary,
+    searching,
+    with_fhir,
+)
 from tests.faults.proxy import Answer, Fault, alter, alter_json, answer, break_off, trickle, zip_up
 from tests.faults.test_ehr_faults import CANARY_OUTCOME
 from tests.sampling import sampled
@@ -530,3 +539,89 @@ def test_a_server_that_ends_with_an_empty_page_is_searched_in_smaller_pages(
         store = run(config)
     assert "_offset=1000" in str(ehr.proxy.seen)
     assert (store.completeness(), list(store.patients())) == (COMPLETE, truth)
+
+
+def cut_short(page: dict[str, Any]) -> dict[str, Any]:
+    """An answer of a server that sends one match, whatever `_count` says, and counts what it sends;
+    asked to count and nothing else it counts all."""
+    if not page.get("entry"):
+        return page
+    return {**relinked(page, "next", None), "entry": page["entry"][:1], "total": 1}
+
+
+@pytest.mark.parametrize("at_once", ["1", "50"])
+def test_a_server_that_counts_what_it_sends_is_asked_for_a_count_alone(
+    ehr: SmallEhr, tmp_path: Path, at_once: str
+) -> None:
+    config = searching(ehr.config(tmp_path), page_size="50", patients_at_once=at_once)
+    with ehr.proxy.fault(pages(cut_short)):
+        assert_doubted(run(config), {Reason.COUNT_MISMATCH})
+
+
+def test_where_it_counts_one_patient_alone_each_is_counted(ehr: SmallEhr, tmp_path: Path) -> None:
+    config = searching(ehr.config(tmp_path), page_size="50")
+    together = answer(400, r"/Observation\?patient=[^&]*(,|%2C)")
+    with ehr.proxy.fault(pages(cut_short), together):
+        assert_doubted(run(config), {Reason.COUNT_MISMATCH})
+
+
+@pytest.mark.parametrize(
+    ("cohort", "cut", "reason"),
+    [
+        (None, r"/Patient\?", Reason.COUNT_MISMATCH),
+        ("Encounter?class=IMP", r"/Encounter\?class", Reason.MISSING_DATA),
+    ],
+)
+def test_so_it_is_when_patients_are_searched(
+    ehr: SmallEhr, tmp_path: Path, cohort: str | None, cut: str, reason: Reason
+) -> None:
+    config = searching(ehr.config(tmp_path), page_size="50")
+    config = with_fhir(config, group=None, patient_search=cohort)
+    with ehr.proxy.fault(pages(cut_short, cut)):
+        assert_doubted(run(config), {reason})
+
+
+def test_a_server_that_does_not_count_is_believed(
+    ehr: SmallEhr, tmp_path: Path, truth: Records
+) -> None:
+    config = searching(ehr.config(tmp_path), page_size="50")
+    with ehr.proxy.fault(answer(400, "_summary=count")):
+        store = run(config)
+    assert (store.completeness(), list(store.patients())) == (COMPLETE, truth)
+
+
+def test_a_record_that_came_after_the_search_is_not_missed(
+    ehr: SmallEhr, tmp_path: Path, truth: Records
+) -> None:
+    """The count has it, and so has the same search by then."""
+    counted: list[str] = []
+
+    def growing(method: str, path: str, given: Answer) -> Answer:
+        if not path.startswith("/fhir/Observation?"):
+            return given
+        counted.extend([path] if "_summary=count" in path else [])
+        page = json.loads(given.body)
+        if not counted or page.get("resourceType") != "Bundle":
+            return given
+        new = {"resourceType": "Observation", "id": "new", "status": "final"}
+        page["total"] += 1
+        if page.get("entry"):
+            page = with_entry(page, new, "match")
+        return replace(given, body=json.dumps(page).encode())
+
+    with ehr.proxy.fault(growing):
+        store = run(searching(ehr.config(tmp_path), page_size="50"))
+    assert len(counted) == 1
+    assert (store.completeness(), list(store.patients())) == (COMPLETE, truth)
+
+
+def test_a_page_is_full_with_as_many_as_the_server_says(ehr: SmallEhr, tmp_path: Path) -> None:
+    """Asked for 50 it gives one, and says in `self` that one was asked for."""
+
+    def capped(page: dict[str, Any]) -> dict[str, Any]:
+        itself = self_of(page).replace("_count=50", "_count=1")
+        return uncounted(relinked(cut_short(page), "self", itself))
+
+    config = searching(ehr.config(tmp_path), totals="false", page_size="50")
+    with ehr.proxy.fault(pages(capped)):
+        assert_doubted(run(config), {Reason.MISSING_DATA})

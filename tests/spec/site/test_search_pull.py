@@ -75,7 +75,8 @@ def test_elements_are_chosen_by_the_server_only_where_it_does_so_soundly(
     with ehr.proxy.fault():
         store = pulled(config)
     asked = [path for _, path in ehr.proxy.seen if "/Observation?" in path]
-    assert {"_elements=" in path for path in asked} == {sound}
+    brought = [path for path in asked if "_summary=count" not in path]
+    assert {"_elements=" in path for path in brought} == {sound}
     assert not [path for path in asked if "note" in path]
     assert ("Medication" in store.facts.resources) is not sound
 
@@ -159,9 +160,21 @@ def test_patients_are_asked_for_so_many_at_a_time(ehr: SmallEhr, tmp_path: Path)
     asked = [
         parse_qs(urlsplit(path).query)["patient"][0].split(",")
         for _, path in ehr.proxy.seen
-        if "/Encounter?" in path
+        if "/Encounter?" in path and "_summary" not in path
     ]
     assert sorted(asked) == [list(PATIENTS[:3]), list(PATIENTS[3:])]
+
+
+def test_the_search_that_brought_the_most_is_counted_once_for_each_type(
+    ehr: SmallEhr, tmp_path: Path
+) -> None:
+    with ehr.proxy.fault():
+        pulled(searching(ehr.config(tmp_path), page_size="100"))
+    counted = [urlsplit(path) for _, path in ehr.proxy.seen if "_summary=count" in path]
+    assert sorted(each.path for each in counted) == [
+        f"/fhir/{name}" for name in SEARCHED if name != "Patient"
+    ]
+    assert {parse_qs(each.query)["patient"][0] for each in counted} == {",".join(PATIENTS[:3])}
 
 
 def test_by_post_no_patient_stands_in_an_address(ehr: SmallEhr, tmp_path: Path) -> None:
