@@ -50,7 +50,7 @@ LEAVING_OUT = frozenset(
     {
         *("suppressed", "incomplete", "too-costly", "timeout", "throttled", "transient"),
         *("security", "login", "expired", "forbidden", "exception", "no-store"),
-        *("lock-error", "too-long", "conflict"),
+        *("lock-error", "too-long", "conflict", "not-supported"),
     }
 )
 

@@ -288,6 +288,15 @@ JUDGED: dict[str, tuple[Faults, set[Reason]]] = {
         ),
         {Reason.MANIFEST_ERROR},
     ),
+    "a type that is not exported, said in passing": (
+        lambda: (
+            manifest(lambda m: with_outcomes(m, among="error")),
+            instead_of_the_first(
+                {**SUPPRESSED, "issue": [{"severity": "information", "code": "not-supported"}]}
+            ),
+        ),
+        {Reason.MANIFEST_ERROR},
+    ),
     "suppressed, and called mere information": (
         lambda: (
             manifest(lambda m: with_outcomes(m, among="error")),

@@ -340,6 +340,10 @@ JUDGED: dict[str, tuple[Callable[[], Fault], set[Reason]]] = {
         lambda: pages(first_entry(lambda r: CANARY_OUTCOME)),
         {Reason.PAGE_OUTCOME, Reason.COUNT_MISMATCH},
     ),
+    "a parameter that is not supported, in passing": (
+        lambda: pages(lambda p: with_entry(p, harmless("not-supported"), "outcome")),
+        {Reason.PAGE_OUTCOME},
+    ),
     "an unknown parameter": (
         lambda: pages(lambda p: with_entry(p, harmless("not-supported", "warning"), "outcome")),
         {Reason.PAGE_OUTCOME},
