@@ -41,6 +41,8 @@ SHAPING = frozenset(
 class Matches:
     """What a search brought, each resource once, as JSON on one line, by type and id.
 
+    ``versions`` are others of the same type and id: a resource may change between two pages, and
+    which is the latest is decided where all are stored, or is not to be told.
     ``included`` are those that did not match but came with matches. ``refused`` is what the server
     said in place of an answer. ``issues`` are what it says of the search. ``mismatch`` counts the
     matches that came more or fewer than announced; ``circles``: its pages lead to no end, or
@@ -51,6 +53,7 @@ class Matches:
 
     found: dict[tuple[str, str], bytes] = field(default_factory=dict)
     included: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    versions: list[tuple[tuple[str, str], bytes]] = field(default_factory=list)
     nameless: list[bytes] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
     refused: str | None = None
@@ -95,6 +98,7 @@ def search(endpoint: Endpoint, query: Query, manner: Manner) -> Matches:
     again.cut = again.filled <= matches.filled or again.found.keys() != matches.found.keys()
     if len(again.found) < len(matches.found):
         again.found, again.nameless = matches.found, matches.nameless
+        again.versions = matches.versions
     return again
 
 
@@ -239,10 +243,8 @@ def _take(
         return None
     if not head.id:
         matches.nameless.append(line)  # it is for the quarantine
-    elif key in matches.found and matches.found[key] != line:
-        matches.found[key] = _later(matches.found[key], line)
-    else:
-        matches.found[key] = line
+    elif matches.found.setdefault(key, line) != line:
+        matches.versions.append((key, line))
     return key
 
 
@@ -252,26 +254,6 @@ def _told(raw: bytes, harmless: Collection[str]) -> Iterator[Issue]:
     except (ValueError, RecursionError):
         outcome = None
     return (issue for issue in issues(outcome) if not (issue.is_harmless or issue.means(harmless)))
-
-
-class _Versioned(msgspec.Struct):
-    class Meta(msgspec.Struct):
-        lastUpdated: str = ""
-
-    meta: Meta | None = None
-
-
-def _later(one: bytes, other: bytes) -> bytes:
-    """The later of two versions of a record, which changed between two pages."""
-    try:
-        return max(one, other, key=_updated)
-    except ValueError:
-        return other
-
-
-def _updated(line: bytes) -> str:
-    meta = msgspec.json.decode(line, type=_Versioned).meta
-    return meta.lastUpdated if meta else ""
 
 
 def _one_line(raw: bytes) -> bytes:

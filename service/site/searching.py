@@ -137,9 +137,15 @@ def _search_part(asking: Asking, part: Part, log: PullLog) -> None:
     found = _searched(asking, part)
     for matches in found:
         _add_included(asking, matches, log)
-    lines = [line for each in found for line in (*each.found.values(), *each.nameless)]
+    lines = [line for each in found for line in _lines(each)]
     findings = [finding for each in found for finding in _faults(part, each)]
     log.add(part.key, part.type, lines, findings)
+
+
+def _lines(matches: Matches) -> Iterator[bytes]:
+    yield from matches.found.values()
+    yield from (line for _, line in matches.versions)
+    yield from matches.nameless
 
 
 def _searched(asking: Asking, part: Part) -> list[Matches]:
@@ -212,6 +218,7 @@ def _asked(asking: Asking, part: Part, ids: tuple[str, ...]) -> Matches:
     matches = search(asking.endpoint, query, asking.profile.search.manner)
     if part.type == "Patient" and ids:  # a server that ignores `_id` sends everybody
         matches.found = {key: line for key, line in matches.found.items() if key[1] in ids}
+        matches.versions = [each for each in matches.versions if each[0][1] in ids]
     return matches
 
 

@@ -629,3 +629,40 @@ def test_a_page_is_full_with_as_many_as_the_server_says(ehr: SmallEhr, tmp_path:
     config = searching(ehr.config(tmp_path), totals="false", page_size="50")
     with ehr.proxy.fault(pages(capped)):
         assert_doubted(run(config), {Reason.MISSING_DATA})
+
+
+def in_two_versions(first: str, second: str) -> Callable[[dict[str, Any]], Any]:
+    """A page with its records twice: as they were, and amended."""
+
+    def changed(page: dict[str, Any]) -> dict[str, Any]:
+        records = [entry["resource"] for entry in page.get("entry", [])]
+        before = [{**one, "meta": {"lastUpdated": first}} for one in records]
+        amended = [{**one, "meta": {"lastUpdated": second}, "status": "amended"} for one in records]
+        return {**page, "entry": [{"resource": one} for one in (*before, *amended)]}
+
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("2026-01-07T00:00:00Z", "2026-01-07T00:00:00.500Z"),
+        ("2026-01-07T10:00:00+02:00", "2026-01-07T09:00:00Z"),
+    ],
+)
+def test_of_two_versions_the_one_that_changed_later_stands(
+    ehr: SmallEhr, tmp_path: Path, before: str, after: str
+) -> None:
+    """By the instant, however it is written."""
+    with ehr.proxy.fault(pages(in_two_versions(before, after))):
+        store = run(searching(ehr.config(tmp_path)))
+    assert store.completeness() == COMPLETE
+    observations = [one for record in store.patients() for one in record.resources["Observation"]]
+    assert {one["status"] for one in observations} == {"amended"}
+
+
+def test_versions_that_nothing_tells_apart_are_doubted(ehr: SmallEhr, tmp_path: Path) -> None:
+    """As in an export."""
+    same = "2026-01-07T00:00:00Z"
+    with ehr.proxy.fault(pages(in_two_versions(same, same))):
+        assert_doubted(run(searching(ehr.config(tmp_path))), {Reason.UNREADABLE_RECORD})
