@@ -52,6 +52,7 @@ from service.site.plan import AcquisitionPlan
 from service.site.pull_log import PullLog, new_log, open_log
 from service.site.referred import read_referred
 from service.site.searching import search_all, search_findings
+from service.site.unlisted import unlisted
 from service.site.vendor import VendorProfile, load_vendor
 from service.site.verdict import Fault, Finding
 
@@ -243,6 +244,7 @@ def _by_export(asking: Asking, log: PullLog) -> Acquisition:
     read_referred(asking, log)
     came = [file for file in log.files() if file.type != "Bundle"]
     findings += compare(asking, came, manifest.transaction_time)
+    findings += [one for one in unlisted(asking, came) if one not in findings]
     return Acquisition(
         folder=log.folder,
         base_url=asking.endpoint.base_url,
@@ -288,7 +290,7 @@ def _by_search(asking: Asking, log: PullLog) -> Acquisition:
         base_url=asking.endpoint.base_url,
         transaction_time=_no_later_than_now(datetime.fromisoformat(as_of)),
         files=tuple(log.files()),
-        findings=tuple(search_findings(log)),
+        findings=(*search_findings(log), *unlisted(asking, log.files())),
         way="search",
         since=asking.extent.since,
         whole=extent.patients is not None,

@@ -108,7 +108,7 @@ SENTENCES: Mapping[Fault, str] = {
     Fault.COHORT_INCOMPLETE: "{count} patients of the cohort did not come from {where}",
     Fault.LEFT_OUT: "{where}: {count} records that the EHR has were not in the pull",
     Fault.VANISHED: "{where}: {count} records are there no more, and could not be looked up",
-    Fault.NOTHING_CAME: "no {where} came at all, and the EHR lets nobody search for it",
+    Fault.NOTHING_CAME: "no {where} came at all, and the EHR does not serve it, or not to search",
     Fault.ENDLESS: "{where}: the pages of {count} searches lead in a circle, or nowhere",
     Fault.CUT_OFF: "{where}: {count} searches end with a page after which there may be more",
     Fault.SLICED: "{where} was searched in parts, which may not be all of it",

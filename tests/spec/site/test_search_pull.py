@@ -270,6 +270,37 @@ def test_a_vendors_harmless_message_is_taken_for_what_it_is(ehr: SmallEhr, tmp_p
         assert pulled(config).completeness() == COMPLETE
 
 
+@pytest.mark.parametrize("way", ["export", "search"])
+def test_of_a_type_that_the_server_does_not_list_something_must_come(
+    ehr: SmallEhr, tmp_path: Path, way: str
+) -> None:
+    """It finds nothing where it should say that it does not serve the type."""
+
+    def without(statement: dict[str, Any]) -> dict[str, Any]:
+        [rest] = statement["rest"]
+        left = [each for each in rest["resource"] if each["type"] != "Observation"]
+        return {**statement, "rest": [{**rest, "resource": left}]}
+
+    def at(name: str) -> SiteConfig:
+        config = ehr.config(tmp_path / name)
+        return searching(config) if way == "search" else config
+
+    unlisted = alter_json("/metadata", without)
+    with ehr.proxy.fault(unlisted):
+        assert pulled(at("something")).completeness() == COMPLETE
+    nothing = alter_json(
+        r"/Observation\?", lambda page: {**page, "entry": [], "total": 0, "link": []}
+    )
+    no_file = alter_json(
+        "GET .*bulk-status",
+        lambda m: {**m, "output": [file for file in m["output"] if file["type"] != "Observation"]},
+    )
+    with ehr.proxy.fault(unlisted, nothing, no_file):
+        store = pulled(at("nothing"))
+    assert [finding.fault for finding in store.facts.findings] == [Fault.NOTHING_CAME]
+    assert store.completeness().verdict is Verdict.PROVISIONAL
+
+
 # Whoever is meant
 
 
