@@ -1,6 +1,7 @@
 """A pull from a real server: what is asked for, what comes, and what stays behind."""
 
 import json
+from base64 import urlsafe_b64decode
 from dataclasses import replace
 from pathlib import Path
 from threading import Barrier
@@ -170,6 +171,18 @@ def test_what_the_ehr_sends_unasked_is_not_kept(ehr: SmallEhr, tmp_path: Path) -
     stored = json.dumps([dict(r.resources) for r in store.patients()], default=str)
     for unwanted in ("Quetzalcoatlus", "note-syzygy", "Surgical ward", "lastUpdated"):
         assert unwanted not in stored
+
+
+def test_where_our_keys_are_is_told_with_each_request_for_a_token(
+    ehr: SmallEhr, tmp_path: Path
+) -> None:
+    jku = "https://weir.example/.well-known/jwks.json"
+    with ehr.proxy.fault():
+        acquire(with_fhir(ehr.config(tmp_path), jku=jku), PLAN, QUICK).discard()
+    forms = [parse_qs(body.decode()) for path, body in ehr.proxy.posted if "/auth/token" in path]
+    headers = [form["client_assertion"][0].partition(".")[0] for form in forms]
+    told = [json.loads(urlsafe_b64decode(f"{header}===")) for header in headers]
+    assert [header["jku"] for header in told] == [jku] * len(forms) and forms
 
 
 @pytest.mark.full

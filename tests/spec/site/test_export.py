@@ -20,6 +20,7 @@ from service.site.store import Store
 from service.site.verdict import Fault
 from tests.ehr import PATIENTS, PLAN, QUICK, SmallEhr, profiled, with_fhir
 from tests.faults.proxy import Answer, alter, alter_json, answer
+from tests.faults.proxy import Fault as Spoiled
 from tests.sampling import sampled
 
 STRANGER = "pat-zyzzyva-9"  # in the hospital, not in the group
@@ -168,6 +169,46 @@ def test_a_manifest_in_parts_is_read_to_its_end(
         store = pulled(ehr.config(tmp_path))
     assert store.completeness() == COMPLETE
     assert list(store.patients()) == truth
+
+
+def told_in_parts(element: str, file: dict[str, Any]) -> Spoiled:
+    """A manifest in two parts; each names a file of this element, and the second all that is
+    exported."""
+
+    def fault(method: str, path: str, given: Answer) -> Answer:
+        if method != "GET" or "bulk-status" not in path or given.status != 200:
+            return given
+        manifest = {**json.loads(given.body), element: [file]}
+        if not path.endswith("?part=1"):
+            more = {"relation": "next", "url": f"{path}?part=1"}
+            manifest = {**manifest, "output": [], "link": [more]}
+        return Answer(200, given.headers, json.dumps(manifest).encode())
+
+    return fault
+
+
+def test_errors_that_any_part_of_a_manifest_names_are_counted(
+    ehr: SmallEhr, tmp_path: Path
+) -> None:
+    outcome = {"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": "x"}]}
+    file = {"type": "OperationOutcome", "url": f"{ehr.base_url}/bulk-files/errors.ndjson"}
+    written = answer(200, "errors.ndjson", body=outcome)
+    with ehr.proxy.fault(told_in_parts("error", file), written):
+        store = pulled(ehr.config(tmp_path))
+    assert [finding.fault for finding in store.facts.findings] == [Fault.EXPORT_ERROR] * 2
+    assert store.facts.patients == len(PATIENTS)
+
+
+def test_deletions_that_any_part_of_a_manifest_names_are_fetched(
+    ehr: SmallEhr, tmp_path: Path
+) -> None:
+    file = {"type": "Bundle", "url": f"{ehr.base_url}/bulk-files/deleted.ndjson"}
+    written = answer(200, "deleted.ndjson", body={"resourceType": "Bundle"})
+    config = profiled(ehr.config(tmp_path / "data"), since="true")
+    with ehr.proxy.fault(told_in_parts("deleted", file), written):
+        acquisition = acquire(config, PLAN, QUICK, Extent(since="2026-01-01T00:00:00+00:00"))
+    assert len(acquisition.deleted) == 2
+    acquisition.discard()
 
 
 def split(manifest: dict[str, Any]) -> dict[str, Any]:
