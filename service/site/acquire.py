@@ -36,7 +36,6 @@ from service.errors import (
 from service.fhir.capability import read_capability
 from service.fhir.endpoint import Endpoint
 from service.fhir.http import open_client
-from service.fhir.keys import read_signing_key
 from service.fhir.pace import Pace
 from service.fhir.patience import USUAL, Patience, patiently
 from service.fhir.smart import BackendService, discover
@@ -46,6 +45,7 @@ from service.site.asking import CLOCKS, EVERYTHING, Asking, Extent
 from service.site.cohort import Cohort, cohort_types, read_cohort
 from service.site.comparison import compare
 from service.site.config import SiteConfig
+from service.site.ehr_keys import signing_key
 from service.site.exporting import close_export, deleted_files, export
 from service.site.membership import check_members
 from service.site.plan import AcquisitionPlan
@@ -132,7 +132,7 @@ def connect(
     Raises EhrError when it is not there or not FHIR R4, ConfigError when our key cannot be used.
     """
     fhir = config.fhir
-    key = read_signing_key(fhir.key_file, fhir.kid)
+    key = signing_key(fhir)
     # Whoever has mistyped an address should not have to wait long to hear of it.
     brief = replace(patience, attempts=min(patience.attempts, FIRST_TRIES))
     patiently(brief, lambda: read_capability(client, fhir.base_url))

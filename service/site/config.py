@@ -15,8 +15,9 @@
     base_url = "https://ehr.example/fhir"
     client_id = "weir"
     key_file = "keys/ehr.pem"           # EC P-384 or RSA private key, PEM or JWK
-    kid = "weir-1"                      # optional: the key's id at the EHR
     other_keys = ["keys/next.pem"]      # optional: published beside it, while keys are changed
+    kids = {"keys/ehr.pem" = "weir-1"}  # optional: keys' ids at the EHR, where it gives them; with
+                                        #   one key alone also: kid = "weir-1"
     jku = "https://weir.example/.well-known/jwks.json"  # optional: where the EHR finds our keys
     vendor = "epic"                     # optional: what kind of server it is, or a file (.toml)
     group = "icu-2026"                  # who is measured: a FHIR Group, or one of

@@ -57,6 +57,8 @@ def _quiet(text: Any) -> Quiet:
 class FhirConfig(Section):
     """The EHR's endpoint, who we are there, and which patients are meant (all if none is said).
 
+    ``kid`` is the id of ``key_file`` at the EHR, ``kids`` the ids of several keys by their files; a
+    key without one has the id that its JWK or its thumbprint gives.
     ``check_patients``: of so many of its patients a pull is compared with a search one by one.
     ``get_searches``: where the EHR answers no search by POST, GET may be used, with patients' ids
     in addresses.
@@ -66,6 +68,7 @@ class FhirConfig(Section):
     client_id: Text
     key_file: ConfigPath
     kid: Text | None = None
+    kids: dict[ConfigPath, Text] = {}
     other_keys: tuple[ConfigPath, ...] = ()
     jku: Address | None = None
     vendor: Annotated[Text, AfterValidator(_vendor)] = DEFAULT
@@ -85,9 +88,27 @@ class FhirConfig(Section):
         given = [name for name in COHORTS if getattr(self, name) is not None]
         if len(given) > 1:
             raise ValueError(f"{' and '.join(given)} do not go together: give one of them")
+        self._check_key_ids()
         if self.client_key is not None and self.client_certificate is None:
             raise ValueError("client_key is of no use without client_certificate")
         return self
+
+    def _check_key_ids(self) -> None:
+        """An id stays with its key: one that is not told whose it is would pass to the next key
+        when that takes the place of this one, and the EHR checks what is signed by the id."""
+        if self.kid is not None and (self.other_keys or self.kids):
+            raise ValueError(
+                "with several keys kid does not tell whose id it is: write it by the key's file, "
+                f'as in kids = {{"{self.key_file.name}" = "{self.kid}"}}'
+            )
+        strange = self.kids.keys() - {self.key_file, *self.other_keys}
+        if strange:
+            named = ", ".join(sorted(path.name for path in strange))
+            raise ValueError(f"kids names what is neither key_file nor in other_keys: {named}")
+
+    def kid_of(self, key: Path) -> str | None:
+        """The id that the configuration gives a key, by its file."""
+        return self.kids.get(key, self.kid if key == self.key_file else None)
 
     @property
     def identity(self) -> Identity | None:

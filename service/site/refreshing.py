@@ -57,6 +57,7 @@ MANNERS = {
     "jku",
     "key_file",
     "kid",
+    "kids",
     "other_keys",
 }
 

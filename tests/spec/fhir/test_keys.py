@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -16,7 +17,7 @@ from joserfc.jwk import ECKey
 from service.errors import ConfigError
 from service.fhir.keys import read_signing_key
 from service.site.ehr_config import FhirConfig
-from service.site.ehr_keys import published_keys
+from service.site.ehr_keys import published_keys, signing_key
 
 P384 = ec.generate_private_key(ec.SECP384R1())
 RSA_2048 = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -101,6 +102,47 @@ def test_while_keys_are_changed_both_are_published(tmp_path: Path) -> None:
     assert before == after[::-1]
     assert [key["alg"] for key in before] == ["ES384", "RS384"]
     assert not [key for key in before if "d" in key]
+
+
+def test_an_id_that_the_ehr_gave_stays_with_its_key(tmp_path: Path) -> None:
+    """Whichever of them signs: the EHR would check a new key's signatures with the old key."""
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    old, new = _file(tmp_path / "old", _pem(P384)), _file(tmp_path / "new", _pem(RSA_2048))
+    before, after = (
+        FhirConfig(
+            base_url="https://ehr.example",
+            client_id="weir",
+            key_file=signing,
+            other_keys=(other,),
+            kids={old: "weir-1"},
+        )
+        for signing, other in ((old, new), (new, old))
+    )
+    assert published_keys(before)["keys"] == published_keys(after)["keys"][::-1]
+    assert signing_key(before).kid == "weir-1"
+    assert signing_key(after).kid == published_keys(before)["keys"][1]["kid"] != "weir-1"
+
+
+@pytest.mark.parametrize(
+    ("named", "complaint"),
+    [
+        ({"kid": "weir-1", "other_keys": ("new.pem",)}, r"kids = \{\"old.pem\" = \"weir-1\"\}"),
+        ({"kid": "weir-1", "kids": {"old.pem": "weir-2"}}, "whose id it is"),
+        ({"kids": {"new.pem": "weir-1"}}, "neither key_file nor in other_keys: new.pem"),
+    ],
+    ids=["one id for two keys", "two ids for one key", "an id for no key"],
+)
+def test_an_id_of_nobody_knows_which_key_is_refused(named: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        FhirConfig.model_validate(
+            {
+                "base_url": "https://ehr.example",
+                "client_id": "weir",
+                "key_file": "old.pem",
+                **named,
+            }
+        )
 
 
 def test_two_keys_of_one_id_are_refused(tmp_path: Path) -> None:

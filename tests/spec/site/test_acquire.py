@@ -21,6 +21,7 @@ from service.fhir.together import together
 from service.measure.completeness import COMPLETE, Verdict
 from service.site.acquire import acquire, opened
 from service.site.building import build_store
+from service.site.ehr_keys import published_keys
 from service.site.verdict import Fault, Finding
 from tests.ehr import (
     ADMINISTRATOR,
@@ -183,6 +184,24 @@ def test_where_our_keys_are_is_told_with_each_request_for_a_token(
     headers = [form["client_assertion"][0].partition(".")[0] for form in forms]
     told = [json.loads(urlsafe_b64decode(f"{header}===")) for header in headers]
     assert [header["jku"] for header in told] == [jku] * len(forms) and forms
+
+
+def test_keys_are_changed_without_a_gap(tmp_path: Path) -> None:
+    """Of an EHR that gave the former key an id, and fetched the set before the change."""
+    for name in ("former", "next"):
+        (tmp_path / name).mkdir()
+    former, following = (write_keys(tmp_path / name)["ec"] for name in ("former", "next"))
+    config = site_config("http://127.0.0.1", former, tmp_path / "data")
+    before = with_fhir(config, kid=None, other_keys=(following,), kids={former: "weir-1"})
+    known = EhrClient("weir", published_keys(before.fhir))
+    with run_ehr(tmp_path / "server", [ADMINISTRATOR, known]) as server:
+        fill(server.base_url)
+        before = with_fhir(before, base_url=server.base_url)
+        after = with_fhir(before, key_file=following, other_keys=(former,))
+        for changing in (before, after):
+            acquisition = acquire(changing, PLAN, QUICK)
+            assert acquisition.findings == ()
+            acquisition.discard()
 
 
 @pytest.mark.full

@@ -48,6 +48,7 @@ MISTAKES = {
     "in the clear": ("https://ehr.", "http://ehr.", "use https"),
     "a kind that is none": ("[network]", '[network]\nkind = "ftp"', "network.kind"),
     "a site that no network can name": ("weir-north", "north hospital", "site:"),
+    "an id and two keys": ("[fhir]", '[fhir]\nkid = "1"\nother_keys = ["b.pem"]', "kids = {"),
     "a window and no full pulls": ("[fhir]", "[refresh]\nwindow_days = 9\n[fhir]", "full_days"),
     "not TOML": ("[fhir]", "[fhir", "not TOML"),
 }
@@ -60,6 +61,12 @@ def test_a_mistake_is_named(tmp_path: Path, old: str, new: str, complaint: str) 
         load_config(path)
     assert complaint in str(error.value)
     assert str(path) in str(error.value)
+
+
+def test_keys_ids_are_by_their_files_relative_to_the_file(tmp_path: Path) -> None:
+    kids = 'other_keys = ["b.pem"]\nkids = {"ehr.pem" = "weir-1"}'
+    fhir = load_config(_written(tmp_path, GOOD.replace("[fhir]", f"[fhir]\n{kids}"))).fhir
+    assert (fhir.kid_of(fhir.key_file), fhir.kid_of(fhir.other_keys[0])) == ("weir-1", None)
 
 
 def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
