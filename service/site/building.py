@@ -164,8 +164,9 @@ def building_folder(data_dir: Path) -> Iterator[Path]:
     place = data_dir / "building"
     try:
         shutil.rmtree(place, ignore_errors=True)  # a killed run's
-        place.mkdir(mode=0o700, parents=True)
-        # Of its own name, so that a process that outlived a killed run cannot write into it.
+        # Some of it stays while a process that outlived that run still writes there: it ends with
+        # what it is at, and never writes into this folder, which has a name of its own.
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
         yield Path(tempfile.mkdtemp(dir=place))
     except (OSError, duckdb.Error) as error:
         # Not chained: DuckDB repeats what it read.

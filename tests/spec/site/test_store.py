@@ -1,8 +1,11 @@
 """The store: what the measures need of every patient, whole, in order, and for its owner only."""
 
+import itertools
 import json
 import os
+import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +14,7 @@ import pytest
 from service.errors import StoreError
 from service.measure.completeness import COMPLETE, Reason, Verdict
 from service.site.acquisition import AcquiredFile, Acquisition
-from service.site.building import build_store
+from service.site.building import build_store, building_folder
 from service.site.expectation import FILE as EXPECTED
 from service.site.plan import AcquisitionPlan
 from service.site.quarantine import FILE as QUARANTINE
@@ -359,6 +362,36 @@ def test_a_new_store_takes_the_place_of_the_old_at_one_stroke(tmp_path: Path) ->
     new = built(tmp_path, [patient("new")])
     assert [record.id for record in new.patients()] == ["new"]
     assert [first.id, *(record.id for record in reading)] == [f"p{n:05}" for n in range(5000)]
+
+
+def test_a_process_that_outlived_a_killed_run_does_not_keep_others_from_building(
+    tmp_path: Path,
+) -> None:
+    """It writes on where the next run removes what is left."""
+    ended = threading.Event()
+    left = tmp_path / "building" / "left"
+    left.mkdir(parents=True)
+
+    def write_on() -> None:
+        for number in itertools.count():
+            if ended.is_set():
+                return
+            with suppress(OSError):
+                left.mkdir(exist_ok=True)
+                (left / f"record-{number}.tsv").touch()
+
+    orphan = threading.Thread(target=write_on)
+    orphan.start()
+    try:
+        for _ in range(200):
+            with building_folder(tmp_path) as folder:
+                (folder / "shared.parquet").touch()
+    finally:
+        ended.set()
+        orphan.join()
+    with building_folder(tmp_path) as folder:
+        assert [*folder.parent.iterdir()] == [folder]
+    assert not folder.parent.exists()
 
 
 def test_what_a_killed_run_left_behind_is_never_used(tmp_path: Path) -> None:
