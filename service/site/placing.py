@@ -76,7 +76,7 @@ def _move(files: Sequence[Path], data_dir: Path) -> tuple[int, list[str]]:
     """Give files names that no store had before."""
     place = data_dir / FOLDER
     place.mkdir(mode=0o700, exist_ok=True)
-    number = 1 + max((int(path.name[:6]) for path in place.glob("??????-*")), default=0)
+    number = 1 + max((int(path.name[:6]) for path in place.glob(f"{'[0-9]' * 6}-*")), default=0)
     names = [f"{number:06}-{n:03}.parquet" for n in range(len(files))]
     for file, name in zip(files, names, strict=True):
         _put(file, place / name)

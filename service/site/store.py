@@ -210,8 +210,15 @@ class Store:
                 continue
             resources: dict[str, list[Any]] = {}
             for _, type_name, json in rows:
-                resources.setdefault(type_name, []).append(_decode(json))
+                resources.setdefault(type_name, []).append(self._decoded(json))
             yield PatientRecord(patient, resources)
+
+    def _decoded(self, json: str) -> Any:
+        try:
+            return _decode(json)
+        except msgspec.DecodeError:
+            # Not chained: the error tells where in the record it is.
+            raise _damaged(self.path) from None
 
     def _rows(self, query: str, parameters: list[Any]) -> Iterator[tuple[Any, ...]]:
         try:
@@ -296,4 +303,5 @@ class _Numbered(msgspec.Struct):
 
 
 def _damaged(path: Path) -> StoreError:
-    return StoreError("The store of patients is damaged", where=str(path), todo=TODO)
+    todo = f"{TODO}; if it stays so, remove {FILE} before"  # of a store that is built on
+    return StoreError("The store of patients is damaged", where=str(path), todo=todo)

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from service.errors import StoreError
@@ -420,6 +421,31 @@ def test_a_damaged_file_is_told_and_not_repeated(tmp_path: Path, keep: int) -> N
     part.write_bytes(part.read_bytes()[:keep])
     with pytest.raises(StoreError, match="damaged"):
         list(open_store(tmp_path).patients())
+
+
+def test_a_record_that_is_damaged_within_a_file_is_told(tmp_path: Path) -> None:
+    """As by a disk: the file can be read, and what stands in it is not what was written."""
+    built(tmp_path, [patient("a")])
+    part, _ = parts(tmp_path)
+    duckdb.execute(
+        f"COPY (SELECT * REPLACE (json[2:] AS json) FROM read_parquet('{part}')) TO '{part}.new' "
+        "(FORMAT parquet)"
+    )
+    Path(f"{part}.new").rename(part)
+    with pytest.raises(StoreError, match=r"damaged.*weir site run") as error:
+        list(open_store(tmp_path).patients())
+    assert error.value.__cause__ is None and error.value.__suppress_context__
+
+
+def test_what_others_put_beside_the_parts_is_in_nobodys_way(tmp_path: Path) -> None:
+    """Files there are removed, since they may hold anybody; a folder is a file system's own."""
+    built(tmp_path, [patient("a")])
+    (tmp_path / FOLDER / "backup-1.parquet").touch()
+    (tmp_path / FOLDER / "lost+found").mkdir()
+    built(tmp_path, [patient("b")])
+    assert [record.id for record in open_store(tmp_path).patients()] == ["b"]
+    names = [path.name for path in parts(tmp_path)]
+    assert names == ["000002-000.parquet", "000002-001.parquet", "lost+found"]
 
 
 @pytest.mark.parametrize("keep", [0, 50, -10])
