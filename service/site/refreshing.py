@@ -6,7 +6,8 @@ the EHR tells itself, or a window shows it (docs/decisions/0012).
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,7 +17,7 @@ import msgspec
 
 from service.errors import ConfigError, EhrError, StoppedError, StoreError, UnavailableError
 from service.progress import notice
-from service.site.acquire import acquire, kept_if_broken_off
+from service.site.acquire import acquire
 from service.site.acquisition import Acquisition
 from service.site.asking import EVERYTHING, Extent
 from service.site.building import build_store
@@ -131,7 +132,7 @@ def _renew(config: SiteConfig, plan: AcquisitionPlan, last: Facts) -> Store | No
 def _pull(config: SiteConfig, plan: AcquisitionPlan, extent: Extent) -> Store | None:
     """Pull and store; None when changes show that everything is needed."""
     acquisition = acquire(config, plan, extent=extent)
-    try:
+    with _discarded_when_stored(acquisition):
         if acquisition.since is None:
             source = source_of(config)
             looking_up = partial(look_up, config, plan)
@@ -139,8 +140,22 @@ def _pull(config: SiteConfig, plan: AcquisitionPlan, extent: Extent) -> Store | 
                 acquisition, plan, config.data_dir, source=source, look_up=looking_up
             )
         return lay_over(acquisition, plan, config.data_dir)
-    finally:
+
+
+@contextmanager
+def _discarded_when_stored(acquisition: Acquisition) -> Iterator[None]:
+    """Remove the files of a pull, unless the next run can store what this one could not.
+
+    That takes no more room than pulling them again would.
+    """
+    try:
+        yield
+    except (StoreError, StoppedError, UnavailableError, KeyboardInterrupt):
+        raise  # the next run goes on from here
+    except BaseException:
         acquisition.discard()
+        raise
+    acquisition.discard()
 
 
 def _look(
@@ -150,15 +165,13 @@ def _look(
     window = window_of(last, config.refresh.window_days)
     try:
         seen = acquire(config, plan, extent=Extent(dated=window.day))
-        with kept_if_broken_off(seen.folder):
-            store = _lay(config, plan, last, profile, window, seen)
+        with _discarded_when_stored(seen):
+            return _lay(config, plan, last, profile, window, seen)
     except (UnavailableError, StoppedError):
         raise
     except EhrError as error:  # a search that an export does without
         notice(f"{error.what}: everything is pulled instead")
         return None
-    seen.discard()
-    return store
 
 
 def _lay(
@@ -177,11 +190,9 @@ def _lay(
     if ids is None or is_too_large(len(ids), last):
         return None
     acquisition = acquire(config, plan, extent=Extent(patients=ids))
-    try:
+    with _discarded_when_stored(acquisition):
         if not _lasting(acquisition.findings):
             return None
         both = (*seen.findings, *acquisition.findings)
         news = replace(acquisition, transaction_time=seen.transaction_time, findings=both)
         return lay_over(news, plan, config.data_dir, window.unseen)
-    finally:
-        acquisition.discard()

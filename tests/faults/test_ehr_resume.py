@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 
 from service.cql.record import PatientRecord
-from service.errors import StoppedError, UnavailableError
+from service.errors import StoppedError, StoreError, UnavailableError
 from service.measure.completeness import COMPLETE, Reason, Verdict
 from service.site.acquire import STOP, acquire
 from service.site.building import build_store
 from service.site.config import SiteConfig
+from service.site.refreshing import refresh
 from service.site.store import Store, open_store
 from tests.ehr import PATIENTS, PLAN, QUICK, SmallEhr, profiled, searching, with_fhir
 from tests.faults.killed_pull import killed_at, processes
@@ -363,3 +364,21 @@ def test_without_an_answer_the_pull_is_kept(
 def one_file_only() -> Fault:
     """All files come but one."""
     return answer(503, "bulk-files.*Observation")
+
+
+def test_a_pull_that_could_not_be_stored_is_stored_by_the_next_run(
+    ehr: SmallEhr, tmp_path: Path, truth: list[PatientRecord]
+) -> None:
+    """Nothing of it is fetched twice when there is room to build again."""
+    config = ehr.config(tmp_path / "data")
+    config.data_dir.mkdir()
+    in_the_way = config.data_dir / "building"
+    in_the_way.touch()
+    with pytest.raises(StoreError, match="cannot be built"):
+        refresh(config, PLAN)
+    in_the_way.unlink()
+    with ehr.proxy.fault():
+        store = refresh(config, PLAN)
+    assert list(store.patients()) == truth
+    assert requests(ehr, r"\$export|bulk") == []
+    assert not (config.data_dir / "pull").exists()
