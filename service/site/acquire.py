@@ -48,6 +48,7 @@ from service.site.config import SiteConfig
 from service.site.ehr_keys import signing_key
 from service.site.exporting import close_export, deleted_files, export
 from service.site.membership import check_members
+from service.site.merges import pull_merged
 from service.site.plan import AcquisitionPlan
 from service.site.pull_log import PullLog, new_log, open_log
 from service.site.referred import read_referred
@@ -237,9 +238,8 @@ def _by_export(asking: Asking, log: PullLog) -> Acquisition:
     if not asking.profile.export.since:
         asking = replace(asking, extent=EVERYTHING)
     manifest = export(asking, named, log)
-    findings = log.findings() + check_members(
-        log, cohort, asking.endpoint.base_url, asking.extent == EVERYTHING
-    )
+    findings = check_members(log, cohort, asking.endpoint.base_url, asking.extent == EVERYTHING)
+    findings += pull_merged(asking, cohort, log)
     findings += close_export(asking, log)
     read_referred(asking, log)
     came = [file for file in log.files() if file.type != "Bundle"]

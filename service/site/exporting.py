@@ -60,6 +60,11 @@ def close_export(asking: Asking, log: PullLog) -> list[Finding]:
     return findings
 
 
+def exported_files(log: PullLog) -> list[AcquiredFile]:
+    """The files that the export itself brought, without what was searched or read beside it."""
+    return [file for file in log.files() if file.path.name in log.done]
+
+
 def deleted_files(log: PullLog) -> tuple[AcquiredFile, ...]:
     """The files that name what was deleted."""
     return tuple(file for file in log.files() if file.type == DELETED)

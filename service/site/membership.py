@@ -7,7 +7,8 @@ import msgspec
 
 from service.site.acquisition import AcquiredFile
 from service.site.cohort import Cohort
-from service.site.population import linked
+from service.site.exporting import exported_files
+from service.site.population import Replacement, linked, put_together
 from service.site.pull_log import PullLog
 from service.site.verdict import Fault, Finding
 
@@ -26,20 +27,19 @@ def check_members(
     """
     if cohort.ids is None:
         return []
-    files = [file for file in log.files() if file.type == "Patient"]
+    files = [file for file in exported_files(log) if file.type == "Patient"]
     came = set[str]()
-    pairs = set[tuple[str, str]]()  # who was replaced, and by whom
-    for id, links in linked(files, base_url):
+    links = set[Replacement]()
+    for id, told in linked(files, base_url):
         came.add(id)
-        pairs.update((old, new) for _, old, new in links)
+        links.update(told)
     wanted = cohort.ids | cohort.optional
-    belonging = {id for pair in pairs if not wanted.isdisjoint(pair) for id in pair}
-    strangers = came - wanted - belonging
+    strangers = came - put_together(wanted, links)
     for file in files if strangers else []:
         _leave_out(log, file, strangers)
     if not all_should_come:
         return []
-    absent = cohort.ids - came - {old for old, new in pairs if new in came}
+    absent = cohort.ids - came - {old for _, old, new in links if new in came}
     count = len(absent) + cohort.missing
     return [Finding(Fault.COHORT_INCOMPLETE, "the export", count)] if count else []
 

@@ -1,6 +1,6 @@
 """Who is in a pull, before its records are read: how to divide them, and who replaces whom."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +18,8 @@ MOST_IDS = 2**20  # ids that are looked at to divide
 
 
 Replacement = tuple[str, str, str]  # the patient who says so, who is replaced, and by whom
-LINK_TYPES = frozenset({"replaced-by", "replaces", "refer", "seealso"})
+MERGES = ("replaced-by", "replaces")
+LINK_TYPES = frozenset({*MERGES, "refer", "seealso"})
 
 
 @dataclass(frozen=True)
@@ -81,14 +82,22 @@ def linked(files: Iterable[AcquiredFile], base_url: str) -> Iterator[tuple[str, 
         yield patient.id, [link for link in _replacements(patient, base_url) if all(link)]
 
 
+def put_together(ids: Iterable[str], links: Collection[Replacement]) -> set[str]:
+    """Patients with all who were put together with them."""
+    found, new = set[str](), set(ids)
+    while new:
+        found |= new
+        pairs = ({old, other} for _, old, other in links)
+        new = set().union(*(pair for pair in pairs if pair & found)) - found
+    return found
+
+
 def _replacements(patient: _Patient, base_url: str) -> Iterator[Replacement]:
     """Who replaces whom (http://hl7.org/fhir/R4/valueset-link-type.html); "" where that cannot be
     told, as where a link is of no known type. Who is replaced on another server is none of ours."""
     for link in _links(patient):
-        held = link.get("other")
-        text = held.get("reference") if isinstance(held, dict) else None
-        other = parse_reference(text, base_url) if isinstance(text, str) else None
-        id = other[1] if other is not None and other[0] == "Patient" else ""
+        text = _reference(link)
+        id = _other(link, base_url)
         kind = str(link.get("type"))
         if kind == "replaced-by":
             yield patient.id, patient.id, id
@@ -96,6 +105,18 @@ def _replacements(patient: _Patient, base_url: str) -> Iterator[Replacement]:
             yield patient.id, id, patient.id
         elif kind not in LINK_TYPES:
             yield patient.id, "", patient.id
+
+
+def _other(link: Mapping[str, Any], base_url: str) -> str:
+    """The id of the patient whom a link names here on this server; "" when it names none."""
+    text = _reference(link)
+    other = parse_reference(text, base_url) if isinstance(text, str) else None
+    return other[1] if other is not None and other[0] == "Patient" else ""
+
+
+def _reference(link: Mapping[str, Any]) -> Any:
+    held = link.get("other")
+    return held.get("reference") if isinstance(held, dict) else None
 
 
 def _links(patient: _Patient) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ EHR do not account for becomes a finding.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -54,6 +54,15 @@ def search_all(asking: Asking, log: PullLog) -> str:
     _search_parts(asking, parts, "Searching records", log)
     _count_parts(asking, parts, log)
     return log.cohort.as_of
+
+
+def search_more(asking: Asking, ids: Collection[str], log: PullLog) -> None:
+    """Search some patients and all records of theirs, beside what is in the log's files already."""
+    parts = [Part(f"Patient:{id}", "Patient", (id,)) for id in sorted(ids)]
+    _search_parts(asking, parts, "Searching patients", log)
+    there = patient_ids(_patient_files(log))
+    parts = list(_parts(asking, sorted(there.intersection(ids))))
+    _search_parts(asking, parts, "Searching records", log)
 
 
 def _cohort(asking: Asking, as_of: str) -> Cohort:

@@ -98,7 +98,7 @@ SENTENCES: Mapping[Fault, str] = {
     Fault.UNREADABLE: "{where}: {count} lines are no FHIR resource",
     Fault.UNKNOWN_TYPE: "{where}: {count} resources are of a type that FHIR R4 does not have",
     Fault.UNKNOWN_PATIENT: "{where}: {count} resources are of a patient who did not arrive",
-    Fault.UNKNOWN_SUCCESSOR: "{count} patients were put together with others not there or named",
+    Fault.UNKNOWN_SUCCESSOR: "{count} patients, or who was put together with them, are not there",
     Fault.NO_BIRTH_DATE: "{where}: {count} patients have no birth date",
     Fault.NOT_UNDERSTOOD: "{where}: {count} records may mean something else than is read of them",
     Fault.MOSTLY_LOST: "{where}: {count} records are of no use, more than half of them",

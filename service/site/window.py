@@ -17,7 +17,7 @@ from service.site.building import building_folder
 from service.site.changes import attach_store
 from service.site.division import load_records, workbench
 from service.site.plan import AcquisitionPlan
-from service.site.population import Replacement, patient_ids, read_population
+from service.site.population import patient_ids, put_together, read_population
 from service.site.staging import ranges
 from service.site.store import Facts, open_store
 from service.site.workers import Bench, Stage, setting_of
@@ -75,7 +75,7 @@ def patients_with_news(
         found = _differing(work, came, plan.types - SHARED, window.month, frozenset(dated))
     now = read_population(seen.files, seen.base_url, 1).links
     found |= {says for says, _, _ in {*now} ^ {*links}}
-    return frozenset(_with_others(found, [*now, *links]) & came)
+    return frozenset(put_together(found, [*now, *links]) & came)
 
 
 def _differing(
@@ -101,13 +101,3 @@ def _differing(
         {"types": sorted(types), "month": month, "dated": sorted(dated), "came": sorted(came)},
     )
     return {id for (id,) in rows.fetchall()}
-
-
-def _with_others(ids: Iterable[str], links: Collection[Replacement]) -> set[str]:
-    """Patients with all who were put together with them."""
-    found, new = set[str](), set(ids)
-    while new:
-        found |= new
-        pairs = ({old, other} for _, old, other in links)
-        new = set().union(*(pair for pair in pairs if pair & found)) - found
-    return found

@@ -1,0 +1,62 @@
+"""Patients of an export who were put together with others: the others' records are searched.
+
+An EHR exports the records of whom it was asked for. With them it sends the Patient of somebody who
+was put together with one of these, for Patient.link makes it one of the patient's records, and not
+what is that somebody's. So a Group that lists one number of a person brings the records of that
+number alone. A pull by search asks for both numbers; here the other one is searched beside the
+export. Where that cannot be done, whose records are missing is doubted.
+"""
+
+from dataclasses import replace
+
+from service.errors import EhrError
+from service.progress import notice
+from service.site.asking import EVERYTHING, Asking
+from service.site.cohort import Cohort
+from service.site.exporting import exported_files
+from service.site.population import linked, patient_ids
+from service.site.pull_log import PullLog
+from service.site.searching import search_more
+from service.site.verdict import Fault, Finding
+
+WHERE = "the export"
+
+
+def pull_merged(asking: Asking, cohort: Cohort, log: PullLog) -> list[Finding]:
+    """Search those who were put together with somebody of the export and were not asked for; what
+    is wrong with the parts of the pull, and how many others could not be searched.
+
+    Changes alone are not made up for: they are doubted until the next pull of everything.
+    """
+    asked = _asked_for(asking, cohort, log)
+    if asked is None or asking.extent != EVERYTHING:
+        return log.findings()
+    whole = replace(asking.one_by_one(), extent=EVERYTHING)
+    missing = set[str]()
+    searched = set[str]()
+    while others := _others(asking, log) - asked - searched:
+        searched |= others
+        try:
+            search_more(whole, others, log)
+        except EhrError as error:
+            notice(f"{error.what}: {len(others)} who were put together with others are missing")
+            missing |= others
+    findings = [each for each in log.findings() if each.fault is not Fault.TYPE_REFUSED]
+    if len(findings) < len(log.findings()):  # that a type is not searched says nothing of exports
+        missing |= searched
+    doubted = [Finding(Fault.UNKNOWN_SUCCESSOR, WHERE, len(missing))] if missing else []
+    return findings + doubted
+
+
+def _asked_for(asking: Asking, cohort: Cohort, log: PullLog) -> frozenset[str] | None:
+    """Whose records the export has, as far as that is certain; None when it has everyone's."""
+    if cohort.ids is not None:
+        return cohort.ids & patient_ids(exported_files(log))
+    return None if asking.config.fhir.group is None else frozenset()
+
+
+def _others(asking: Asking, log: PullLog) -> set[str]:
+    """All who were put together with others."""
+    patients = [file for file in log.files() if file.type == "Patient"]
+    links = linked(patients, asking.endpoint.base_url)
+    return {id for _, told in links for _, *pair in told for id in pair}
