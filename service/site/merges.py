@@ -14,7 +14,7 @@ from service.progress import notice
 from service.site.asking import EVERYTHING, Asking
 from service.site.cohort import Cohort
 from service.site.exporting import exported_files
-from service.site.population import linked, patient_ids
+from service.site.population import linked, named_beside, patient_ids
 from service.site.pull_log import PullLog
 from service.site.searching import search_more
 from service.site.verdict import Fault, Finding
@@ -44,8 +44,7 @@ def pull_merged(asking: Asking, cohort: Cohort, log: PullLog) -> list[Finding]:
     findings = [each for each in log.findings() if each.fault is not Fault.TYPE_REFUSED]
     if len(findings) < len(log.findings()):  # that a type is not searched says nothing of exports
         missing |= searched
-    doubted = [Finding(Fault.UNKNOWN_SUCCESSOR, WHERE, len(missing))] if missing else []
-    return findings + doubted
+    return findings + _doubts(asking, cohort, log, len(missing))
 
 
 def _asked_for(asking: Asking, cohort: Cohort, log: PullLog) -> frozenset[str] | None:
@@ -60,3 +59,13 @@ def _others(asking: Asking, log: PullLog) -> set[str]:
     patients = [file for file in log.files() if file.type == "Patient"]
     links = linked(patients, asking.endpoint.base_url)
     return {id for _, told in links for _, *pair in told for id in pair}
+
+
+def _doubts(asking: Asking, cohort: Cohort, log: PullLog, missing: int) -> list[Finding]:
+    """How many others are missing; and where nobody knows who is meant, how many may have come for
+    no other reason than that they name a patient who is."""
+    found = [Finding(Fault.UNKNOWN_SUCCESSOR, WHERE, missing)] if missing else []
+    if cohort.ids is None:
+        beside = len(named_beside(exported_files(log), asking.endpoint.base_url))
+        found += [Finding(Fault.UNKNOWN_MEMBER, WHERE, beside)] if beside else []
+    return found

@@ -92,6 +92,19 @@ def put_together(ids: Iterable[str], links: Collection[Replacement]) -> set[str]
     return found
 
 
+def named_beside(files: Sequence[AcquiredFile], base_url: str) -> set[str]:
+    """The pull's Patients who name another one of it and are somebody else, or may be."""
+    there = patient_ids(files)
+    return {
+        patient.id
+        for patient in _all(files)
+        for link in _links(patient)
+        if link.get("type") not in MERGES
+        and (other := _other(link, base_url)) in there
+        and other != patient.id
+    }
+
+
 def _replacements(patient: _Patient, base_url: str) -> Iterator[Replacement]:
     """Who replaces whom (http://hl7.org/fhir/R4/valueset-link-type.html); "" where that cannot be
     told, as where a link is of no known type. Who is replaced on another server is none of ours."""

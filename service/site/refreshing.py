@@ -37,6 +37,7 @@ LASTING = frozenset(
         Fault.UNKNOWN_TYPE,
         Fault.UNKNOWN_PATIENT,
         Fault.UNKNOWN_SUCCESSOR,
+        Fault.UNKNOWN_MEMBER,
         Fault.MISPLACED,
         Fault.NO_BIRTH_DATE,
         Fault.NOT_UNDERSTOOD,

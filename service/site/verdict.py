@@ -28,6 +28,7 @@ class Fault(StrEnum):
     UNKNOWN_TYPE = "unknown-type"
     UNKNOWN_PATIENT = "unknown-patient"
     UNKNOWN_SUCCESSOR = "unknown-successor"
+    UNKNOWN_MEMBER = "unknown-member"
     NO_BIRTH_DATE = "no-birth-date"
     NOT_UNDERSTOOD = "not-understood"
     MOSTLY_LOST = "mostly-lost"
@@ -64,6 +65,7 @@ REASONS: Mapping[Fault, Reason] = {
     Fault.UNKNOWN_TYPE: Reason.UNREADABLE_RECORD,
     Fault.UNKNOWN_PATIENT: Reason.MISSING_DATA,
     Fault.UNKNOWN_SUCCESSOR: Reason.UNRESOLVED_REFERENCE,
+    Fault.UNKNOWN_MEMBER: Reason.UNRESOLVED_REFERENCE,
     Fault.NO_BIRTH_DATE: Reason.UNREADABLE_RECORD,
     Fault.NOT_UNDERSTOOD: Reason.UNREADABLE_RECORD,
     Fault.MOSTLY_LOST: Reason.UNREADABLE_RECORD,
@@ -99,6 +101,7 @@ SENTENCES: Mapping[Fault, str] = {
     Fault.UNKNOWN_TYPE: "{where}: {count} resources are of a type that FHIR R4 does not have",
     Fault.UNKNOWN_PATIENT: "{where}: {count} resources are of a patient who did not arrive",
     Fault.UNKNOWN_SUCCESSOR: "{count} patients, or who was put together with them, are not there",
+    Fault.UNKNOWN_MEMBER: "{count} patients name others of the group, which cannot be read itself",
     Fault.NO_BIRTH_DATE: "{where}: {count} patients have no birth date",
     Fault.NOT_UNDERSTOOD: "{where}: {count} records may mean something else than is read of them",
     Fault.MOSTLY_LOST: "{where}: {count} records are of no use, more than half of them",

@@ -21,6 +21,7 @@ from tests.properties.test_refresh import content
 OLD, NEW, *OTHERS = PATIENTS
 NO_SEARCH = answer(404, "/_search")
 NO_GROUP = answer(404, f"GET .*/Group/{GROUP}$")
+STRANGER = "pat-zyzzyva-9"
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +132,21 @@ def test_of_whom_the_group_lists_nobody_knows_and_both_numbers_are_searched(
         store = refresh(exporting(hospital, tmp_path / "hidden"), PLAN)
     assert store.completeness() == COMPLETE
     assert content(tmp_path / "shown") == content(tmp_path / "hidden")
+
+
+@pytest.mark.parametrize("shown", [True, False], ids=["shown", "hidden"])
+def test_who_is_somebody_else_is_no_member_for_naming_one(
+    hospital: Hospital, tmp_path: Path, shown: bool
+) -> None:
+    """The server sends whoever names a member; whether they are one the Group alone can tell."""
+    merge(hospital, *PATIENTS, told_by="nobody")
+    known = hospital.there["Patient", STRANGER]
+    hospital.put(says(hospital, STRANGER, "seealso", NEW))
+    with hospital.proxy.fault(*([] if shown else [NO_GROUP])):
+        store = refresh(exporting(hospital, tmp_path), PLAN)
+    hospital.put({**known, "link": []})
+    if shown:
+        assert (store.facts.patients, store.completeness()) == (len(PATIENTS), COMPLETE)
+        return
+    assert_doubted(store, {Reason.UNRESOLVED_REFERENCE})
+    assert [finding.fault for finding in store.facts.findings] == [Fault.UNKNOWN_MEMBER]
