@@ -19,7 +19,7 @@ from service.fhir.searching import search
 from service.fhir.together import together
 from service.progress import notice
 from service.site.acquisition import AcquiredFile
-from service.site.asking import CLOCKS, Asking
+from service.site.asking import CLOCKS, EVERYTHING, Asking
 from service.site.population import patient_ids
 from service.site.referred import ids_in
 from service.site.searching import patient_parameter
@@ -48,7 +48,14 @@ class _Compared:
 
 
 def compare(asking: Asking, files: list[AcquiredFile], as_of: datetime) -> list[Finding]:
-    """What a search finds and the pull has not, by type; says so when there is no searching."""
+    """What a search finds and the pull has not, by type; says so when there is no searching.
+
+    Of a pull of everything alone. Of a pull of changes most is rightly not there, and what a search
+    finds does not tell which change brought it; whatever it left out, the result is provisional
+    until the next pull of everything, which is compared.
+    """
+    if asking.extent != EVERYTHING:
+        return []
     patients = patient_ids(files)
     sample = _sample(patients, asking.config.fhir.check_patients, as_of)
     if not sample:

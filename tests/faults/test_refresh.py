@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 
-from service.measure.completeness import Reason, Verdict
+from service.measure.completeness import COMPLETE, Reason, Verdict
 from service.site.refreshing import refresh
 from service.site.store import Store
-from tests.ehr import PATIENTS, PLAN
+from tests.ehr import PATIENTS, PLAN, with_fhir
 from tests.faults.hospital import Hospital, run_hospital
 from tests.properties.test_refresh import content, told
 
@@ -52,6 +52,21 @@ def test_after_the_full_pull_the_store_is_that_of_a_fresh_one(
     hospital: Hospital, tmp_path: Path
 ) -> None:
     check(hospital, tmp_path, Random(1), nights=2, changes=6)
+
+
+def test_changes_are_not_held_against_all_that_their_patients_have(
+    hospital: Hospital, tmp_path: Path
+) -> None:
+    """A patient who changed comes without the records that did not."""
+    config = with_fhir(hospital.config(tmp_path, full_days=7), check_patients=20)
+    full = refresh(config, PLAN)
+    hospital.put({**hospital.there["Patient", PATIENTS[0]], "birthDate": "1957-03-28"})
+    laid = refresh(config, PLAN)
+    again = refresh(config, PLAN)
+    assert full.completeness() == COMPLETE
+    for changed in (laid, again):
+        assert changed.facts.reconciled == full.facts.reconciled
+        assert changed.completeness().reasons == {Reason.UNRECONCILED}
 
 
 @pytest.mark.full
