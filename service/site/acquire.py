@@ -248,7 +248,7 @@ def _by_export(asking: Asking, log: PullLog) -> Acquisition:
     return Acquisition(
         folder=log.folder,
         base_url=asking.endpoint.base_url,
-        transaction_time=_no_later_than_now(manifest.transaction_time),
+        transaction_time=_as_of(manifest.transaction_time, log),
         files=tuple(came),
         findings=tuple(findings),
         way="export",
@@ -288,7 +288,7 @@ def _by_search(asking: Asking, log: PullLog) -> Acquisition:
     return Acquisition(
         folder=log.folder,
         base_url=asking.endpoint.base_url,
-        transaction_time=_no_later_than_now(datetime.fromisoformat(as_of)),
+        transaction_time=_as_of(datetime.fromisoformat(as_of), log),
         files=tuple(log.files()),
         findings=(*search_findings(log), *unlisted(asking, log.files())),
         way="search",
@@ -298,10 +298,13 @@ def _by_search(asking: Asking, log: PullLog) -> Acquisition:
     )
 
 
-def _no_later_than_now(told: datetime) -> str:
-    """The EHR's clock, or ours if the EHR's is ahead: no period may seem to be over too early."""
-    now = datetime.now(UTC)
-    if told > now + CLOCKS:
+def _as_of(told: datetime, log: PullLog) -> str:
+    """The EHR's clock when it looked, or ours when the pull began if that was earlier.
+
+    What was recorded later need not have come. So no period may seem to be over that ended later,
+    and the EHR's clock may be ahead.
+    """
+    assert log.started is not None  # open_log
+    if told > datetime.now(UTC) + CLOCKS:
         notice("The EHR's clock is ahead of this machine's, whose time is taken")
-        return now.isoformat()
-    return told.isoformat()
+    return min(told, datetime.fromtimestamp(log.started.at, UTC)).isoformat()

@@ -27,7 +27,8 @@ class AcquiredFile:
 
 @dataclass(frozen=True)
 class Acquisition:
-    """What one pull brought; ``transaction_time`` is the EHR's clock, in ISO 8601 with offset.
+    """What one pull brought; ``transaction_time`` is the EHR's clock when it looked, or
+    ours when the pull began if that was earlier, in ISO 8601 with offset.
 
     ``way`` is how it was pulled. ``since`` is the instant after which records changed to be in it;
     None when it has all of them, whether that was asked for or not. ``whole``: of its

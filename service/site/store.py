@@ -58,8 +58,8 @@ class Facts(msgspec.Struct, frozen=True):
     whose records did, and were set aside. ``reconciled`` is the transaction time of the last pull
     of everything; ``source`` changes with what is pulled from where.
     ``members`` is a sample of who should be there (see `turnover`).
-    ``transaction_time`` is the EHR's clock when it looked. ``size`` is how many bytes the last pull
-    of everything had; 0 where that was not noted.
+    ``transaction_time`` is when the EHR looked (see `Acquisition`). ``size`` is how many bytes the
+    last pull of everything had; 0 where that was not noted.
     """
 
     format: int

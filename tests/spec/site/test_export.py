@@ -425,17 +425,33 @@ def test_where_there_is_no_searching_that_is_said(
 # The clock
 
 
-def test_a_clock_that_is_ahead_ends_no_period_too_early(ehr: SmallEhr, tmp_path: Path) -> None:
-    late = alter_json(
-        "GET .*bulk-status", lambda m: {**m, "transactionTime": "2090-01-01T00:00:00Z"}
+def told_at(when: datetime) -> Spoiled:
+    """An export that is said to be as of then."""
+    return alter_json(
+        "GET .*bulk-status", lambda m: {**m, "transactionTime": when.isoformat(timespec="seconds")}
     )
-    with ehr.proxy.fault(late):
+
+
+@pytest.mark.parametrize("ahead", [timedelta(minutes=2), timedelta(hours=1), timedelta(days=9999)])
+def test_a_clock_that_is_ahead_ends_no_period_too_early(
+    ehr: SmallEhr, tmp_path: Path, ahead: timedelta
+) -> None:
+    """What was recorded after the pull began need not be in it, however long it takes."""
+    begun = datetime.now(UTC)
+    kicked_off = []
+
+    def watched(method: str, path: str, given: Answer) -> Answer:
+        if "$export" in path:
+            kicked_off.append(datetime.now(UTC))
+        return given
+
+    with ehr.proxy.fault(told_at(begun + ahead), watched):
         acquisition = acquire(ehr.config(tmp_path), PLAN, QUICK)
-    assert acquisition.transaction_time < "2090"
+    assert begun <= datetime.fromisoformat(acquisition.transaction_time) <= kicked_off[0]
     acquisition.discard()
-    slow = alter_json(
-        "GET .*bulk-status", lambda m: {**m, "transactionTime": "2020-01-01T00:00:00Z"}
-    )
-    with ehr.proxy.fault(slow):
+
+
+def test_a_clock_that_is_behind_is_believed(ehr: SmallEhr, tmp_path: Path) -> None:
+    with ehr.proxy.fault(told_at(datetime(2020, 1, 1, tzinfo=UTC))):
         acquisition = acquire(ehr.config(tmp_path), PLAN, QUICK)
     assert acquisition.transaction_time == "2020-01-01T00:00:00+00:00"
