@@ -47,7 +47,11 @@ from service.site.workers import Bench, Stage, setting_of
 
 LARGEST = 0.2  # share of the patients: with a larger layer, all is better pulled anew
 SMALL = 100  # patients: no layer of so few is too large
-UNSEEN = "Deletions that the EHR does not tell of, and who has come into the group or left it,"
+UNSEEN = (
+    "Deletions that the EHR does not tell of, who has come into the group or left it, changes of "
+    "what is nobody's own (a place, a medication), and records that went to somebody outside of "
+    "the group or are kept there under another number,"
+)
 
 
 def lay_over(

@@ -70,6 +70,26 @@ def test_changes_are_not_held_against_all_that_their_patients_have(
 
 
 @pytest.mark.full
+def test_what_changes_do_not_show_is_named(hospital: Hospital, tmp_path: Path) -> None:
+    """An export of a Group sends neither; it can be right before both and after both."""
+    ward = hospital.there["Location", "ward"]
+    pain = hospital.there["Observation", "pain-2"]
+    elsewhere = {"reference": "Patient/pat-zyzzyva-9"}
+    steps = {
+        "a place": {**ward, "type": [{"text": "Medical ward"}]},
+        "outside of the group": {**pain, "subject": elsewhere},
+    }
+    night(hospital, tmp_path / "site")
+    for number, (name, change) in enumerate(steps.items()):
+        hospital.put(change)
+        [unseen] = night(hospital, tmp_path / "site").facts.findings
+        night(hospital, tmp_path / f"fresh-{number}")
+        assert content(tmp_path / "site") != content(tmp_path / f"fresh-{number}")
+        assert name in str(unseen)
+    hospital.put(ward, pain)
+
+
+@pytest.mark.full
 def test_a_window_shows_new_changed_moved_and_deleted_records_of_these_days(
     hospital: Hospital, tmp_path: Path
 ) -> None:
