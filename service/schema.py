@@ -17,13 +17,18 @@ def make_tables(connection: Connection, metadata: MetaData, version: int, name: 
 
     Raises StoreError when it is of another version; then nothing in it is changed.
     """
-    known = _version(connection, metadata, version)
-    if known != version:
-        raise _another(known, version, name)
+    check_version(connection, metadata, version, name)
     connection.execute(text(f"CREATE TABLE IF NOT EXISTS {NUMBER} (version INTEGER PRIMARY KEY)"))
     if connection.execute(text(f"SELECT version FROM {NUMBER}")).first() is None:
         connection.execute(text(f"INSERT INTO {NUMBER} VALUES ({version})"))
     metadata.create_all(connection)
+
+
+def check_version(connection: Connection, metadata: MetaData, version: int, name: str) -> None:
+    """Raise StoreError when a database is of another version. Nothing is changed."""
+    known = _version(connection, metadata, version)
+    if known != version:
+        raise _another(known, version, name)
 
 
 def _version(connection: Connection, metadata: MetaData, version: int) -> int | None:

@@ -13,7 +13,6 @@ from rich.text import Text
 from service.site.checkup import Check, State
 from service.site.config import load_config
 from service.site.doctor import examine
-from service.site.pipeline import load_packages
 
 FINE, FAILED, LOOK = 0, 1, 3
 SIGNS = {
@@ -32,9 +31,7 @@ def doctor(
     Exit code 0: a run will work. 3: it will, and there is something to look at. 1: it will not; the
     table says why, and what to ask the EHR's vendor or administrator for.
     """
-    settings = load_config(config)
-    packages = load_packages(settings.measures)
-    checks = examine(settings, packages)
+    checks = examine(load_config(config))
     _show(checks)
     states = {check.state for check in checks}
     sys.exit(FAILED if State.BAD in states else LOOK if State.LOOK in states else FINE)

@@ -4,8 +4,10 @@ It never holds a record of a patient; those live in the local store.
 """
 
 import os
+import sqlite3
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import DatabaseError
@@ -13,10 +15,11 @@ from sqlalchemy.orm import registry
 from sqlmodel import SQLModel, create_engine
 
 from service.errors import StoreError
-from service.schema import make_tables
+from service.schema import check_version, make_tables
 
 # Another number for other columns, or another meaning of them; not for a table more.
 SCHEMA = 1
+NAME = "the site's bookkeeping"
 BUSY_SECONDS = 30
 
 
@@ -41,17 +44,38 @@ def open_database(data_dir: Path) -> Engine:
         event.listen(engine, "begin", _begin)
         try:
             with engine.begin() as connection:
-                make_tables(connection, SiteTable.metadata, SCHEMA, "the site's bookkeeping")
+                make_tables(connection, SiteTable.metadata, SCHEMA, NAME)
         except StoreError:
             engine.dispose()
             raise
     except (OSError, DatabaseError) as error:
-        raise StoreError(
-            "the site's bookkeeping cannot be opened",
-            where=str(path),
-            todo="Check the folder's owner, its free space and that the file is a database",
-        ) from error
+        raise _unusable(path) from error
     return engine
+
+
+def check_database(data_dir: Path) -> None:
+    """Raise StoreError as `open_database` does, for a file that is there; nothing is changed."""
+    path = data_dir / "site.db"
+    if not path.exists():
+        return
+    # Immutable: SQLite then makes no files beside it, nor needs a lock.
+    address = f"file:{quote(str(path.absolute()))}?mode=ro&immutable=1"
+    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(address, uri=True))
+    try:
+        with engine.connect() as connection:
+            check_version(connection, SiteTable.metadata, SCHEMA, NAME)
+    except DatabaseError as error:
+        raise _unusable(path) from error
+    finally:
+        engine.dispose()
+
+
+def _unusable(path: Path) -> StoreError:
+    return StoreError(
+        f"{NAME} cannot be opened",
+        where=str(path),
+        todo="Check the folder's owner, its free space and that the file is a database",
+    )
 
 
 def _configure(connection: Any, record: object) -> None:

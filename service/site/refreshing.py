@@ -66,6 +66,7 @@ MANNERS = {
 
 def refresh(config: SiteConfig, plan: AcquisitionPlan) -> Store:
     """The store, up to date. Raises WeirError; then the last store stays."""
+    check_window(config, load_vendor(config.fhir.vendor))  # on the first night, too
     last = recent(config, plan, datetime.now(UTC))
     if last is not None and _is_whole(config.data_dir):
         store = _renew(config, plan, last)
@@ -121,13 +122,18 @@ def _renew(config: SiteConfig, plan: AcquisitionPlan, last: Facts) -> Store | No
     profile = load_vendor(config.fhir.vendor)
     if profile.tells_changes or not config.refresh.window_days:
         return _pull(config, plan, Extent(since=last.transaction_time))
-    if not profile.search.dates:
+    return _look(config, plan, last, profile)
+
+
+def check_window(config: SiteConfig, profile: VendorProfile) -> None:
+    """Raise ConfigError where a window is wanted, and the profile names no search by date."""
+    is_looked_at = config.refresh.window_days and not profile.tells_changes
+    if is_looked_at and not profile.search.dates:
         raise ConfigError(
             "There can be no window: the vendor profile names no search by date",
             where="refresh.window_days",
             todo="Name what is sound in its [search.dates], or take out window_days",
         )
-    return _look(config, plan, last, profile)
 
 
 def _pull(config: SiteConfig, plan: AcquisitionPlan, extent: Extent) -> Store | None:

@@ -2,28 +2,43 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from joserfc.jwk import OKPKey
 from typer.testing import CliRunner
 
 from service.cli import app
 from service.demo.ehr import free_port
+from service.errors import WeirError
+from service.fhir import signature
 from service.site.acquisition import AcquiredFile, Acquisition
 from service.site.building import build_store
 from service.site.checkup import Check, State
-from service.site.config import SiteConfig
+from service.site.config import RefreshConfig, SiteConfig
 from service.site.doctor import examine
-from service.site.pipeline import load_packages
+from service.site.pipeline import run
 from service.site.store import FILE, open_store
 from tests.ehr import PLAN, QUICK, SmallEhr, assert_no_canary, with_fhir
 from tests.faults.proxy import Fault, alter_json, answer
 
 MEASURES = Path(__file__).parents[3] / "measures"
+POLICY = """
+network = "quality"
+version = "1"
+legal_basis = "agreement"
+[[release]]
+measure = "http://example.org/a"
+window = "month"
+from = "2026-01"
+to = "2026-12"
+"""
 ORDER = [
+    "Configuration",
     "DNS",
     "TLS",
     "Proxy",
@@ -39,15 +54,34 @@ ORDER = [
 ]
 
 
+@pytest.fixture
+def config(ehr: SmallEhr, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> SiteConfig:
+    """A site at which all is in order; nothing is in its data_dir yet."""
+    folder = tmp_path_factory.mktemp("site")
+    sign_policy(folder)
+    files = {"policy_file": folder / "policy.toml", "policy_key": folder / "policy.jwk.json"}
+    return ehr.config(tmp_path / "data").model_copy(
+        update={"measures": (MEASURES / "readmission",), **files}
+    )
+
+
+def sign_policy(folder: Path) -> None:
+    """Write a policy, its signature and the key to check it with."""
+    key = OKPKey.generate_key("Ed25519")
+    (folder / "policy.toml").write_text(POLICY)
+    signed = signature.sign(POLICY.encode(), key, key.thumbprint())
+    (folder / "policy.toml.sig").write_text(signed)
+    (folder / "policy.jwk.json").write_text(json.dumps(key.as_dict(private=False)))
+
+
 def examined(config: SiteConfig, *faults: Fault, ehr: SmallEhr) -> dict[str, Check]:
     """The checks by name."""
-    packages = load_packages([MEASURES / "readmission"])
     with ehr.proxy.fault(*faults):
-        return {check.name: check for check in examine(config, packages, QUICK)}
+        return {check.name: check for check in examine(config, QUICK)}
 
 
-def test_the_checks_come_in_order_and_the_measures_last(ehr: SmallEhr, tmp_path: Path) -> None:
-    checks = examined(ehr.config(tmp_path), ehr=ehr)
+def test_the_checks_come_in_order_and_the_measures_last(ehr: SmallEhr, config: SiteConfig) -> None:
+    checks = examined(config, ehr=ehr)
     *names, measure = checks
     assert names == ORDER
     assert "readmission" in measure.lower()
@@ -56,21 +90,22 @@ def test_the_checks_come_in_order_and_the_measures_last(ehr: SmallEhr, tmp_path:
     assert checks["Search"].state is State.GOOD
 
 
-def test_nothing_is_changed_here_or_there(ehr: SmallEhr, tmp_path: Path) -> None:
-    examined(ehr.config(tmp_path / "data"), ehr=ehr)
+def test_nothing_is_changed_here_or_there(
+    ehr: SmallEhr, config: SiteConfig, tmp_path: Path
+) -> None:
+    examined(config, ehr=ehr)
     assert not (tmp_path / "data").exists()
     writes = [path for method, path in ehr.proxy.seen if method != "GET"]
     assert {path for path in writes if not path.endswith("/_search")} == {"/auth/token"}
     assert not [path for _, path in ehr.proxy.seen if "$export" in path]
 
 
-def test_what_is_there_stays_as_it_is(ehr: SmallEhr, tmp_path: Path) -> None:
+def test_what_is_there_stays_as_it_is(ehr: SmallEhr, config: SiteConfig, tmp_path: Path) -> None:
     """Neither a pull that was broken off nor a store is touched, whether the EHR answers or not."""
     for name in ("pull/log.ndjson", "store/part-0001", "site.db", "unmapped-codes.csv"):
         path = tmp_path / "data" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"what {name} held")
-    config = ehr.config(tmp_path / "data")
     before = listing(tmp_path)
     examined(config, ehr=ehr)
     examined(config, answer(503, "fhir"), ehr=ehr)
@@ -88,8 +123,8 @@ def listing(folder: Path) -> dict[str, tuple[int, str]]:
     }
 
 
-def test_nothing_of_a_patient_is_told(ehr: SmallEhr, tmp_path: Path) -> None:
-    assert_no_canary(*map(str, examined(ehr.config(tmp_path), ehr=ehr).values()))
+def test_nothing_of_a_patient_is_told(ehr: SmallEhr, config: SiteConfig) -> None:
+    assert_no_canary(*map(str, examined(config, ehr=ehr).values()))
 
 
 def late(method: str, path: str, given: object) -> object:
@@ -177,35 +212,117 @@ BROKEN: dict[str, tuple[Fault, str, State, str]] = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_what_is_in_the_way_is_named_with_what_to_do(
-    ehr: SmallEhr, tmp_path: Path, name: str
+    ehr: SmallEhr, config: SiteConfig, name: str
 ) -> None:
     fault, check, state, todo = BROKEN[name]
-    checks = examined(ehr.config(tmp_path), fault, ehr=ehr)
+    checks = examined(config, fault, ehr=ehr)
     assert checks[check].state is state
     assert todo in f"{checks[check].what} {checks[check].todo} {checks[check].ask}"
     assert {"Disk", "Network"} <= checks.keys()  # whatever went before
     assert_no_canary(*map(str, checks.values()))
 
 
-def test_a_disk_without_room_for_another_pull_is_told(ehr: SmallEhr, tmp_path: Path) -> None:
+NIGHTLY = RefreshConfig(full_days=7, window_days=31)
+UNUSABLE: dict[str, tuple[Callable[[SiteConfig], SiteConfig], str]] = {
+    "no policy": (lambda c: without(c, "policy.toml"), "the policy cannot be read"),
+    "no signature": (lambda c: without(c, "policy.toml.sig"), "the policy cannot be read"),
+    "another policy than was signed": (
+        lambda c: written(c, "policy.toml", POLICY + "threshold = 1\n"),
+        "not signed by the policy key",
+    ),
+    "no measure": (lambda c: changed(c, measures=(Path("/nowhere"),)), "/nowhere"),
+    "no mapping": (lambda c: changed(c, mapping=Path("/nowhere")), "The mapping has no table"),
+    "a mapping with other columns": (
+        lambda c: changed(written(c, "a.csv", "x,y\n"), mapping=c.policy_file.parent),
+        "The table has other columns",
+    ),
+    "no vendor profile": (lambda c: with_fhir(c, vendor="none.toml"), "fhir.vendor"),
+    "a window without dates": (lambda c: changed(c, refresh=NIGHTLY), "refresh.window_days"),
+    "no rounding key": (
+        lambda c: changed(written(c, "keys/signing.key", "x"), data_dir=c.policy_file.parent),
+        "rounding key is missing",
+    ),
+    "bookkeeping that is no database": (
+        lambda c: changed(written(c, "site.db", "no database"), data_dir=c.policy_file.parent),
+        "bookkeeping cannot be opened",
+    ),
+}
+
+
+def changed(config: SiteConfig, **changes: object) -> SiteConfig:
+    """The configuration with other values."""
+    return config.model_copy(update=changes)
+
+
+def without(config: SiteConfig, name: str) -> SiteConfig:
+    """The same, and a file beside the policy is gone."""
+    (config.policy_file.parent / name).unlink()
+    return config
+
+
+def written(config: SiteConfig, name: str, text: str) -> SiteConfig:
+    """The same, and a file beside the policy holds a text."""
+    path = config.policy_file.parent / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    return config
+
+
+@pytest.mark.parametrize("name", UNUSABLE)
+def test_what_a_run_reads_before_it_pulls_is_looked_at(
+    ehr: SmallEhr, config: SiteConfig, name: str
+) -> None:
+    """With the words of the run itself, which would fail before it asks the EHR for anything."""
+    spoil, words = UNUSABLE[name]
+    spoilt = spoil(config)
+    checks = examined(spoilt, ehr=ehr)
+    found = checks["Configuration"]
+    assert found.state is State.BAD
+    assert words in f"{found.what} {found.todo}"
+    assert checks["TLS"].state is State.GOOD  # which does not need it
+    with pytest.raises(WeirError) as error:
+        run(spoilt)
+    assert error.value.what in found.what
+
+
+def test_everything_that_cannot_be_used_is_told_at_once(ehr: SmallEhr, config: SiteConfig) -> None:
+    config = changed(without(config, "policy.toml"), mapping=Path("/nowhere"))
+    with ehr.proxy.fault():
+        found = [check for check in examine(config, QUICK) if check.name == "Configuration"]
+    assert [check.state for check in found] == [State.BAD, State.BAD]
+
+
+def test_without_measures_nothing_is_said_of_what_they_need(
+    ehr: SmallEhr, config: SiteConfig
+) -> None:
+    checks = examined(changed(config, measures=(Path("/nowhere"),)), ehr=ehr)
+    assert list(checks) == ORDER
+    assert {checks[name].state for name in ("Token", "Scopes", "Search")} == {State.SKIPPED}
+    assert checks["Clock"].state is State.GOOD
+
+
+def test_a_disk_without_room_for_another_pull_is_told(
+    ehr: SmallEhr, config: SiteConfig, tmp_path: Path
+) -> None:
+    config.data_dir.mkdir()
     file = tmp_path / "Patient.ndjson"
     file.write_text('{"resourceType":"Patient","id":"a","birthDate":"1957-03-29"}\n')
     pull = Acquisition(
         tmp_path, ehr.base_url, "2026-06-01T00:00:00Z", (AcquiredFile(file, "Patient", 1),), ()
     )
-    build_store(pull, PLAN, tmp_path)
-    assert open_store(tmp_path).facts.size == file.stat().st_size
-    assert examined(ehr.config(tmp_path), ehr=ehr)["Disk"].state is State.GOOD
+    build_store(pull, PLAN, config.data_dir)
+    assert open_store(config.data_dir).facts.size == file.stat().st_size
+    assert examined(config, ehr=ehr)["Disk"].state is State.GOOD
 
-    index = json.loads((tmp_path / FILE).read_text())
+    index = json.loads((config.data_dir / FILE).read_text())
     index["facts"]["size"] = shutil.disk_usage(tmp_path).free
-    (tmp_path / FILE).write_text(json.dumps(index))
-    disk = examined(ehr.config(tmp_path), ehr=ehr)["Disk"]
+    (config.data_dir / FILE).write_text(json.dumps(index))
+    disk = examined(config, ehr=ehr)["Disk"]
     assert disk.state is State.BAD
     assert "Make room" in disk.todo
 
 
-def test_elements_that_no_record_has_are_named(ehr: SmallEhr, tmp_path: Path) -> None:
+def test_elements_that_no_record_has_are_named(ehr: SmallEhr, config: SiteConfig) -> None:
     bare = alter_json(
         "/fhir/Encounter/_search",
         lambda p: {
@@ -218,25 +335,30 @@ def test_elements_that_no_record_has_are_named(ehr: SmallEhr, tmp_path: Path) ->
     )
     told = [
         check.what
-        for check in examined(ehr.config(tmp_path), bare, ehr=ehr).values()
+        for check in examined(config, bare, ehr=ehr).values()
         if "readmission" in check.name.lower()
     ]
     assert any("Encounter without" in text and "period" in text for text in told)
 
 
-def test_a_host_that_is_not_there_stops_what_builds_on_it(ehr: SmallEhr, tmp_path: Path) -> None:
+def test_a_host_that_is_not_there_stops_what_builds_on_it(
+    ehr: SmallEhr, config: SiteConfig
+) -> None:
     address = f"http://127.0.0.1:{free_port()}/fhir"
-    checks = examined(with_fhir(ehr.config(tmp_path), base_url=address), ehr=ehr)
+    checks = examined(with_fhir(config, base_url=address), ehr=ehr)
     assert checks["TLS"].state is State.BAD
     assert {checks[name].state for name in ("Metadata", "Token", "Search")} == {State.SKIPPED}
 
 
-def test_the_command_ends_in_a_table_and_an_exit_code(ehr: SmallEhr, tmp_path: Path) -> None:
-    (tmp_path / "policy.toml").write_text("")
+def test_the_command_ends_in_a_table_and_an_exit_code(
+    ehr: SmallEhr, config: SiteConfig, tmp_path: Path
+) -> None:
+    sign_policy(tmp_path)
     (tmp_path / "site.toml").write_text(
         f"""
         measures = ["{MEASURES}/readmission"]
         policy_file = "policy.toml"
+        policy_key = "policy.jwk.json"
         data_dir = "data"
         [fhir]
         base_url = "{ehr.base_url}"
