@@ -115,6 +115,7 @@ def _with_a_token(
     yield check_scopes(endpoint, config, plan.types)
     search, seen = look_at_patients(endpoint, config, profile, plan.types)
     yield search
-    if seen:
+    by_search = profile.way == "search" or not capability.exports
+    if seen is not None:
         for package, need in zip(settled.packages, needs, strict=True):
-            yield from check_measure(package.title, need, seen)
+            yield from check_measure(package.title, need, seen, by_search=by_search)

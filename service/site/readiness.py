@@ -1,6 +1,9 @@
 """Checks of what the EHR lets us have: token, scopes, types, and the records of a few patients."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from urllib.parse import parse_qsl
 
 import msgspec
 
@@ -25,7 +28,14 @@ PATIENTS = 3  # that are looked at
 RECORDS = 50  # of each type
 KNOWN = {"hapi": "hapi", "epic": "epic", "cerner": "oracle-health", "millennium": "oracle-health"}
 
-Keys = Mapping[str, Sequence[frozenset[str]]]  # type -> the JSON properties of each record
+
+@dataclass(frozen=True)
+class Seen:
+    """What a few patients' records show. ``keys``: by type the JSON properties of each record;
+    ``silent``: the types of which the EHR tells nothing."""
+
+    keys: Mapping[str, Sequence[frozenset[str]]]
+    silent: frozenset[str] = frozenset()
 
 
 def check_token(endpoint: Endpoint) -> Check:
@@ -98,24 +108,26 @@ def check_metadata(
 
 def look_at_patients(
     endpoint: Endpoint, config: SiteConfig, profile: VendorProfile, types: frozenset[str]
-) -> tuple[Check, Keys]:
-    """A small search: a few patients and some of their records."""
+) -> tuple[Check, Seen | None]:
+    """A small search: a few patients and some of their records; None without a patient."""
     try:
         ids = _some_patients(endpoint, config, profile)
         if not ids:
-            return bad("Search", "not one patient is found", "Check who is meant in [fhir]"), {}
+            return bad("Search", "not one patient is found", "Check who is meant in [fhir]"), None
         found = {name: _records(endpoint, profile, name, ids) for name in sorted(types - SHARED)}
     except WeirError as error:
-        return bad("Search", error.what, error.todo or "", "to let this client search"), {}
-    seen = {name: keys for name, keys in found.items() if keys is not None}
-    silent = sorted(found.keys() - seen.keys())
-    count = sum(len(keys) for keys in seen.values())
-    what = f"{count} records of {len(ids)} patients"
-    if silent:
-        named = ", ".join(silent)
-        ask = f"why {named} cannot be searched by patient"
-        return look("Search", f"{what}; no answer for {named}", ask=ask), seen
+        return bad("Search", error.what, error.todo or "", "to let this client search"), None
+    keys = {name: of for name, of in found.items() if of is not None}
+    seen = Seen(keys, frozenset(found.keys() - keys.keys()))
+    what = f"{sum(map(len, keys.values()))} records of {len(ids)} patients"
+    if seen.silent:
+        named = ", ".join(sorted(seen.silent))
+        return look("Search", f"{what}; no answer for {named}", ask=_to_search(named)), seen
     return good("Search", what), seen
+
+
+def _to_search(named: str) -> str:
+    return f"to let this client search {named} by patient"
 
 
 def _some_patients(endpoint: Endpoint, config: SiteConfig, profile: VendorProfile) -> list[str]:
@@ -132,31 +144,46 @@ def _records(
 ) -> list[frozenset[str]] | None:
     """The properties of some records; None when they cannot be searched."""
     found = []
-    for id in ids:
-        parameters = ((patient_parameter(type_name), id), ("_count", str(RECORDS)))
-        page = first_page(endpoint, Query(type_name, parameters), profile.search.manner)
+    for id, slice in product(ids, profile.search.slices.get(type_name, ("",))):
+        whose = (patient_parameter(type_name), id)
+        query = Query(type_name, (whose, *parse_qsl(slice), ("_count", str(RECORDS))))
+        page = first_page(endpoint, query, profile.search.manner)
         if page.refused:
             return None
         found += [frozenset(msgspec.json.decode(line)) for line in page.found.values()]
     return found
 
 
-def check_measure(title: str, needs: Needs, seen: Keys) -> Iterator[Check]:
-    """Whether the records that were seen have what a measure reads."""
-    empty = sorted(name for name in needs.types & seen.keys() if not seen[name])
+def check_measure(title: str, needs: Needs, seen: Seen, *, by_search: bool) -> Iterator[Check]:
+    """Whether the records that were seen have what a measure reads.
+
+    ``by_search``: a run would search, and so not be told either what was not told here.
+    """
+    silent = sorted(needs.types & seen.silent)
+    empty = sorted(name for name in needs.types & seen.keys.keys() if not seen.keys[name])
     lacking = [
         f"{name} without {', '.join(absent)}"
-        for name in sorted(needs.types & seen.keys())
-        if seen[name] and (absent := _absent(name, needs.elements[name], seen[name]))
+        for name in sorted(needs.types & seen.keys.keys())
+        if seen.keys[name] and (absent := _absent(name, needs.elements[name], seen.keys[name]))
     ]
-    if not (empty or lacking):
+    if not (silent or empty or lacking):
         yield good(title, "the records that were seen have all elements that it reads")
+    if silent:
+        yield _untold(title, ", ".join(silent), by_search)
     if empty:
         named = ", ".join(empty)
         yield look(title, f"no {named} of the patients seen", ask=f"whether {named} is sent")
     if lacking:
         told = "; ".join(lacking)
         yield look(title, f"in no record seen: {told}", ask=f"whether these are sent: {told}")
+
+
+def _untold(title: str, named: str, by_search: bool) -> Check:
+    """The check of a measure that reads types whose search the EHR does not answer."""
+    what = f"it reads {named}, of which nothing could be seen: the search is not answered"
+    if by_search:
+        return bad(title, f"{what}, and a run has no other way", ask=_to_search(named))
+    return look(title, f"{what}, and whether the export has it is not known", ask=_to_search(named))
 
 
 def _absent(

@@ -16,14 +16,18 @@ from service.cli import app
 from service.demo.ehr import free_port
 from service.errors import WeirError
 from service.fhir import signature
+from service.measure.completeness import Verdict
+from service.measure.package import load_package
 from service.site.acquisition import AcquiredFile, Acquisition
 from service.site.building import build_store
 from service.site.checkup import Check, State
 from service.site.config import RefreshConfig, SiteConfig
 from service.site.doctor import examine
+from service.site.needs import plan_of
 from service.site.pipeline import run
+from service.site.refreshing import refresh
 from service.site.store import FILE, open_store
-from tests.ehr import PLAN, QUICK, SmallEhr, assert_no_canary, with_fhir
+from tests.ehr import PLAN, QUICK, SmallEhr, assert_no_canary, searching, with_fhir
 from tests.faults.proxy import Fault, alter_json, answer
 
 MEASURES = Path(__file__).parents[3] / "measures"
@@ -339,6 +343,45 @@ def test_elements_that_no_record_has_are_named(ehr: SmallEhr, config: SiteConfig
         if "readmission" in check.name.lower()
     ]
     assert any("Encounter without" in text and "period" in text for text in told)
+
+
+def of_the_measure(checks: dict[str, Check]) -> Check:
+    """The row of the only measure."""
+    return next(check for name, check in checks.items() if name not in ORDER)
+
+
+def test_a_type_of_which_nothing_could_be_seen_is_no_good_row(
+    ehr: SmallEhr, config: SiteConfig
+) -> None:
+    """An export may bring what no search does."""
+    told = of_the_measure(examined(config, answer(403, "/Encounter/_search"), ehr=ehr))
+    assert told.state is State.LOOK
+    assert "Encounter, of which nothing could be seen" in told.what
+    assert "search Encounter by patient" in told.ask
+
+
+def test_where_a_run_would_search_such_a_type_is_in_its_way(
+    ehr: SmallEhr, config: SiteConfig
+) -> None:
+    searched = searching(config, method='"post"')
+    fault = answer(403, "/Encounter/_search")
+    assert of_the_measure(examined(searched, fault, ehr=ehr)).state is State.BAD
+    with ehr.proxy.fault(fault):
+        store = refresh(searched, plan_of(load_package(MEASURES / "readmission")))
+    assert store.completeness().verdict is Verdict.NOT_COMPUTABLE
+
+
+def test_a_type_that_is_searched_in_slices_is_looked_at_in_slices(
+    ehr: SmallEhr, config: SiteConfig
+) -> None:
+    """As a run does: servers that need them refuse the whole."""
+    sliced = searching(config, method='"post"')
+    vendor = Path(sliced.fhir.vendor)
+    vendor.write_text(vendor.read_text() + '\n[search.slices]\nEncounter = ["class=IMP"]\n')
+    examined(sliced, ehr=ehr)
+    asked = [body for path, body in ehr.proxy.posted if path.endswith("/Encounter/_search")]
+    assert asked
+    assert all(b"class=IMP" in body for body in asked)
 
 
 def test_a_host_that_is_not_there_stops_what_builds_on_it(
