@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -14,6 +15,8 @@ from service.fhir.compartment import SHARED, resource_types
 from service.fhir.endpoint import Endpoint
 from service.fhir.model import qualified, r4
 from service.fhir.paging import Query
+from service.fhir.reading import read_resource
+from service.fhir.reference import parse_reference
 from service.fhir.scopes import refused_types, scope_type
 from service.fhir.searching import first_page
 from service.site.checkup import Check, bad, good, look
@@ -26,7 +29,10 @@ from service.site.vendor import VendorProfile
 
 PATIENTS = 3  # that are looked at
 RECORDS = 50  # of each type
+REFERRED = 5  # of each type that is nobody's own
 KNOWN = {"hapi": "hapi", "epic": "epic", "cerner": "oracle-health", "millennium": "oracle-health"}
+
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -115,13 +121,16 @@ def look_at_patients(
         if not ids:
             return bad("Search", "not one patient is found", "Check who is meant in [fhir]"), None
         found = {name: _records(endpoint, profile, name, ids) for name in sorted(types - SHARED)}
+        owned = [record for of in found.values() for record in of or ()]
+        referred = read_referred(endpoint, types & SHARED, owned)
     except WeirError as error:
         return bad("Search", error.what, error.todo or "", "to let this client search"), None
-    keys = {name: of for name, of in found.items() if of is not None}
-    seen = Seen(keys, frozenset(found.keys() - keys.keys()))
-    what = f"{sum(map(len, keys.values()))} records of {len(ids)} patients"
-    if seen.silent:
-        named = ", ".join(sorted(seen.silent))
+    told = {name: of for name, of in (found | referred).items() if of is not None}
+    keys = {name: [frozenset(record) for record in of] for name, of in told.items()}
+    seen = Seen(keys, frozenset((found | referred).keys() - keys.keys()))
+    what = f"{len(owned)} records of {len(ids)} patients"
+    if seen.silent - SHARED:
+        named = ", ".join(sorted(seen.silent - SHARED))
         return look("Search", f"{what}; no answer for {named}", ask=_to_search(named)), seen
     return good("Search", what), seen
 
@@ -141,17 +150,66 @@ def _some_patients(endpoint: Endpoint, config: SiteConfig, profile: VendorProfil
 
 def _records(
     endpoint: Endpoint, profile: VendorProfile, type_name: str, ids: list[str]
-) -> list[frozenset[str]] | None:
-    """The properties of some records; None when they cannot be searched."""
-    found = []
+) -> list[Json] | None:
+    """Some records; None when they cannot be searched."""
+    found: list[Json] = []
     for id, slice in product(ids, profile.search.slices.get(type_name, ("",))):
         whose = (patient_parameter(type_name), id)
         query = Query(type_name, (whose, *parse_qsl(slice), ("_count", str(RECORDS))))
         page = first_page(endpoint, query, profile.search.manner)
         if page.refused:
             return None
-        found += [frozenset(msgspec.json.decode(line)) for line in page.found.values()]
+        found += map(msgspec.json.decode, page.found.values())
     return found
+
+
+def read_referred(
+    endpoint: Endpoint, types: frozenset[str], records: Sequence[Json]
+) -> dict[str, list[Json] | None]:
+    """Some of what records refer to, or contain, of types that are nobody's own.
+
+    A type that nothing refers to is not there; None when nothing of it can be read.
+    """
+    found: dict[str, list[Json]] = {}
+    asked: dict[str, set[str]] = {name: set() for name in types}
+    waiting = list(records)
+    while waiting:
+        record = waiting.pop()
+        for inner in _contained(record):
+            if inner.get("resourceType") in types:
+                found.setdefault(inner["resourceType"], []).append(inner)
+        for name, id in _targets(endpoint, record):
+            if name in types and id not in asked[name] and len(asked[name]) < REFERRED:
+                asked[name].add(id)
+                read = _read(endpoint, name, id)
+                found.setdefault(name, []).extend(read)
+                waiting += read  # which may refer to more
+    return {name: found[name] or None for name in types if name in found}
+
+
+def _read(endpoint: Endpoint, type_name: str, id: str) -> list[Json]:
+    """The resource of that id, if it can be read."""
+    line = read_resource(endpoint, type_name, id)
+    resource = msgspec.json.decode(line) if line is not None else None
+    return [resource] if isinstance(resource, dict) else []
+
+
+def _contained(record: Json) -> Iterator[Json]:
+    inner = record.get("contained")
+    yield from (one for one in inner if isinstance(one, dict)) if isinstance(inner, list) else ()
+
+
+def _targets(endpoint: Endpoint, value: Any) -> Iterator[tuple[str, str]]:
+    """Type and id of what any part of a record refers to at this EHR."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _targets(endpoint, item)
+    elif isinstance(value, dict):
+        text = value.get("reference")
+        target = parse_reference(text, endpoint.base_url) if isinstance(text, str) else None
+        yield from [target] if target else []
+        for part in value.values():
+            yield from _targets(endpoint, part)
 
 
 def check_measure(title: str, needs: Needs, seen: Seen, *, by_search: bool) -> Iterator[Check]:
@@ -159,31 +217,39 @@ def check_measure(title: str, needs: Needs, seen: Seen, *, by_search: bool) -> I
 
     ``by_search``: a run would search, and so not be told either what was not told here.
     """
-    silent = sorted(needs.types & seen.silent)
-    empty = sorted(name for name in needs.types & seen.keys.keys() if not seen.keys[name])
+    gaps = [*_not_told(title, needs, seen, by_search), *_not_there(title, needs, seen)]
+    yield from gaps or [good(title, "the records that were seen have all elements that it reads")]
+
+
+def _not_told(title: str, needs: Needs, seen: Seen, by_search: bool) -> Iterator[Check]:
+    """Of which types nothing could be seen."""
+    if named := ", ".join(sorted(needs.types & seen.silent - SHARED)):
+        what = f"it reads {named}, of which nothing could be seen: the search is not answered"
+        if by_search:
+            yield bad(title, f"{what}, and a run has no other way", ask=_to_search(named))
+        else:
+            what += ", and whether the export has it is not known"
+            yield look(title, what, ask=_to_search(named))
+    if named := ", ".join(sorted(needs.types & seen.silent & SHARED)):
+        what = f"the records refer to {named}, of which nothing could be read"
+        yield look(title, what, ask=f"to let this client read {named}")
+    if named := ", ".join(sorted(needs.types - seen.silent - seen.keys.keys())):
+        yield look(title, f"{named} was not looked at: no record that was seen refers to one")
+
+
+def _not_there(title: str, needs: Needs, seen: Seen) -> Iterator[Check]:
+    """Which types and elements the answers lack."""
+    there = sorted(needs.types & seen.keys.keys())
+    if named := ", ".join(name for name in there if not seen.keys[name]):
+        yield look(title, f"no {named} of the patients seen", ask=f"whether {named} is sent")
     lacking = [
         f"{name} without {', '.join(absent)}"
-        for name in sorted(needs.types & seen.keys.keys())
+        for name in there
         if seen.keys[name] and (absent := _absent(name, needs.elements[name], seen.keys[name]))
     ]
-    if not (silent or empty or lacking):
-        yield good(title, "the records that were seen have all elements that it reads")
-    if silent:
-        yield _untold(title, ", ".join(silent), by_search)
-    if empty:
-        named = ", ".join(empty)
-        yield look(title, f"no {named} of the patients seen", ask=f"whether {named} is sent")
     if lacking:
         told = "; ".join(lacking)
         yield look(title, f"in no record seen: {told}", ask=f"whether these are sent: {told}")
-
-
-def _untold(title: str, named: str, by_search: bool) -> Check:
-    """The check of a measure that reads types whose search the EHR does not answer."""
-    what = f"it reads {named}, of which nothing could be seen: the search is not answered"
-    if by_search:
-        return bad(title, f"{what}, and a run has no other way", ask=_to_search(named))
-    return look(title, f"{what}, and whether the export has it is not known", ask=_to_search(named))
 
 
 def _absent(

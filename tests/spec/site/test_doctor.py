@@ -18,15 +18,18 @@ from service.errors import WeirError
 from service.fhir import signature
 from service.measure.completeness import Verdict
 from service.measure.package import load_package
+from service.site.acquire import connect, opened
 from service.site.acquisition import AcquiredFile, Acquisition
 from service.site.building import build_store
 from service.site.checkup import Check, State
 from service.site.config import RefreshConfig, SiteConfig
 from service.site.doctor import examine
-from service.site.needs import plan_of
+from service.site.needs import Needs, plan_of
 from service.site.pipeline import run
+from service.site.readiness import check_measure, look_at_patients
 from service.site.refreshing import refresh
 from service.site.store import FILE, open_store
+from service.site.vendor import load_vendor
 from tests.ehr import PLAN, QUICK, SmallEhr, assert_no_canary, searching, with_fhir
 from tests.faults.proxy import Fault, alter_json, answer
 
@@ -382,6 +385,47 @@ def test_a_type_that_is_searched_in_slices_is_looked_at_in_slices(
     asked = [body for path, body in ehr.proxy.posted if path.endswith("/Encounter/_search")]
     assert asked
     assert all(b"class=IMP" in body for body in asked)
+
+
+NEEDS = Needs("http://example.org/a", PLAN.elements, {}, frozenset(), ())
+
+
+def told_of_shared(ehr: SmallEhr, config: SiteConfig, *faults: Fault) -> list[Check]:
+    """The rows of a measure that reads all that the small hospital has, its medications and
+    locations, too."""
+    with ehr.proxy.fault(*faults), opened(config) as (client, _):
+        endpoint = connect(config, PLAN, client, QUICK)
+        _, seen = look_at_patients(endpoint, config, load_vendor("default"), PLAN.types)
+    assert seen is not None
+    assert_no_canary(str(seen))
+    return list(check_measure("a measure", NEEDS, seen, by_search=False))
+
+
+def test_what_is_nobodys_own_is_read_by_the_references_to_it(
+    ehr: SmallEhr, config: SiteConfig
+) -> None:
+    """A location refers to the ward that it is part of, which has a type."""
+    (told,) = told_of_shared(ehr, config)
+    assert told.state is State.LOOK
+    assert "Location" not in told.what  # nor Medication: they have all
+    assert "Encounter without hospitalization" in told.what
+    nameless = alter_json("GET .*/Medication/", lambda m: {"resourceType": "Medication", "id": "m"})
+    (told,) = told_of_shared(ehr, config, nameless)
+    assert "Medication without code" in told.what
+
+
+def test_what_is_referred_to_and_cannot_be_read_is_said(ehr: SmallEhr, config: SiteConfig) -> None:
+    told = told_of_shared(ehr, config, answer(403, "GET .*/Medication/"))[0]
+    assert told.state is State.LOOK
+    assert "refer to Medication, of which nothing could be read" in told.what
+    assert "read Medication" in told.ask
+
+
+def test_what_nothing_refers_to_is_not_called_good(ehr: SmallEhr, config: SiteConfig) -> None:
+    coded = alter_json("/MedicationRequest/_search", lambda p: {**p, "entry": []})
+    told = told_of_shared(ehr, config, coded)[0]
+    assert told.state is State.LOOK
+    assert "Medication was not looked at" in told.what
 
 
 def test_a_host_that_is_not_there_stops_what_builds_on_it(
