@@ -103,13 +103,24 @@ def check_metadata(
         yield look("Vendor", f"this looks like {fits}", f'Set fhir.vendor = "{fits}"')
     else:
         yield good("Vendor", f"the profile for {profile.title}")
-    if profile.way == "export" and not capability.exports:
-        todo = "It is searched where it does not export" if profile.fall_back else ""
-        yield look("Export", "the server does not list $export", todo, ask="for bulk export")
-    elif profile.way == "export":
-        yield good("Export", "listed; no export was started")
-    else:
-        yield good("Export", "not used: the profile says to search")
+    yield _check_export(capability, profile)
+
+
+def _check_export(capability: Capability, profile: VendorProfile) -> Check:
+    """What can be told of the export without starting one."""
+    if profile.way == "search":
+        return good("Export", "not used: the profile says to search")
+    if capability.exports and profile.fall_back:
+        return good("Export", "listed, and not tried; it is searched where that is refused")
+    if capability.exports:
+        what = "listed, and not tried: if it is refused, a run fails (fall_back = false)"
+        return look("Export", what, ask="whether this client may export")
+    what = "the server does not list $export"
+    if profile.fall_back:
+        todo = "It is searched where it does not export"
+        return look("Export", what, todo, ask="for bulk export")
+    todo = "Set fall_back = true in the vendor profile, or ask for bulk export"
+    return bad("Export", what, todo, ask="for bulk export")
 
 
 def look_at_patients(

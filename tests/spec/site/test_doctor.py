@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
 from joserfc.jwk import OKPKey
@@ -30,7 +31,7 @@ from service.site.readiness import check_measure, look_at_patients
 from service.site.refreshing import refresh
 from service.site.store import FILE, open_store
 from service.site.vendor import load_vendor
-from tests.ehr import PLAN, QUICK, SmallEhr, assert_no_canary, searching, with_fhir
+from tests.ehr import PLAN, QUICK, SmallEhr, assert_no_canary, profiled, searching, with_fhir
 from tests.faults.proxy import Fault, alter_json, answer
 
 MEASURES = Path(__file__).parents[3] / "measures"
@@ -346,6 +347,34 @@ def test_elements_that_no_record_has_are_named(ehr: SmallEhr, config: SiteConfig
         if "readmission" in check.name.lower()
     ]
     assert any("Encounter without" in text and "period" in text for text in told)
+
+
+def unlisted(statement: Any) -> Any:
+    """A CapabilityStatement without operations."""
+    rest = [
+        {**r, "operation": [], "resource": [{**x, "operation": []} for x in r["resource"]]}
+        for r in statement["rest"]
+    ]
+    return {**statement, "rest": rest}
+
+
+@pytest.mark.parametrize(
+    ("fall_back", "listed", "state", "words"),
+    [
+        ("true", True, State.GOOD, "not tried"),
+        ("false", True, State.LOOK, "not tried: if it is refused, a run fails"),
+        ("true", False, State.LOOK, "does not list $export"),
+        ("false", False, State.BAD, "does not list $export"),
+    ],
+)
+def test_an_export_is_not_started_and_only_what_is_listed_is_told(
+    ehr: SmallEhr, config: SiteConfig, fall_back: str, listed: bool, state: State, words: str
+) -> None:
+    """Where nothing is to be searched instead, a run stands and falls with it."""
+    faults = [] if listed else [alter_json("/metadata", unlisted)]
+    found = examined(profiled(config, fall_back=fall_back), *faults, ehr=ehr)["Export"]
+    assert found.state is state
+    assert words in found.what
 
 
 def of_the_measure(checks: dict[str, Check]) -> Check:
