@@ -25,6 +25,7 @@ from service.site.reachability import (
     check_network,
     check_proxy,
     check_tls,
+    check_traffic,
     proxy_of,
 )
 from service.site.readiness import (
@@ -39,8 +40,8 @@ from service.site.store import last_index
 BRIEF = Patience(attempts=2, first=1.0, longest=5.0)
 # As people read them; they are made in the order in which they build on each other. Measures last.
 ORDER = (
-    *("Configuration", "DNS", "TLS", "Proxy", "Token", "Scopes", "Metadata", "Vendor", "Export"),
-    *("Search", "Disk", "Clock", "Network"),
+    *("Configuration", "Traffic", "DNS", "TLS", "Proxy", "Token", "Scopes", "Metadata", "Vendor"),
+    *("Export", "Search", "Disk", "Clock", "Network"),
 )
 
 
@@ -68,8 +69,11 @@ def _checks(config: SiteConfig, settled: Settled | None, patience: Patience) -> 
         except ConfigError as error:  # a certificate of ours
             yield bad("TLS", error.what, error.todo or "")
         else:
-            patience = replace(patience, wait=pace.wait)
-            yield from _at_the_ehr(config, settled, client, patience)
+            traffic = check_traffic(pace)
+            yield traffic
+            if traffic.state is not State.BAD:
+                patience = replace(patience, wait=pace.wait)
+                yield from _at_the_ehr(config, settled, client, patience)
     last = last_index(config.data_dir)
     yield check_disk(config.data_dir, last.facts.size if last else 0)
     yield from check_network(config.network)

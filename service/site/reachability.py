@@ -1,4 +1,4 @@
-"""Checks of the way to a server: its name, the proxy, TLS, its clock."""
+"""Checks of the way to a server: whether it is allowed, its name, the proxy, TLS, its clock."""
 
 import os
 import shutil
@@ -12,15 +12,26 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from service.errors import EhrError, WeirError
+from service.errors import EhrError, StoppedError, WeirError
 from service.fhir.exchange import send
-from service.fhir.http import is_loopback, open_client
+from service.fhir.http import is_loopback
+from service.fhir.pace import Pace
 from service.gateway.config import NetworkConfig
+from service.gateway.way_out import open_way_out
 from service.site.checkup import Check, bad, good, look, skipped
 
 SKEW = timedelta(seconds=60)  # assertions live for four minutes
 EXPIRES = timedelta(days=30)
 FREE = 2 * 10**9  # bytes
+
+
+def check_traffic(pace: Pace) -> Check:
+    """Whether the EHR may be spoken to at all, or someone at the site has stopped that."""
+    try:
+        pace.check()
+    except StoppedError as error:
+        return bad("Traffic", error.what, error.todo or "")
+    return good("Traffic", "to the EHR is not stopped")
 
 
 def check_name(url: str, *, proxied: bool) -> Check:
@@ -121,16 +132,32 @@ def check_disk(data_dir: Path, pulled: int = 0) -> Check:
 
 
 def check_network(network: NetworkConfig | None) -> Iterator[Check]:
-    """Whether the network's address answers; nothing is sent there."""
+    """Whether the network answers where reports are sent; nothing is sent there."""
     if network is None or network.kind == "file":
         yield skipped("Network", "reports are not sent from here")
         return
     host = urlsplit(network.url).hostname
     try:
-        with open_client(network.ca_file) as client:
-            response = send(client, client.build_request("GET", network.url))
-        yield good("Network", f"{host} answers (HTTP {response.status_code})")
+        way = open_way_out(network)
+        with way.client:
+            response = send(way.client, way.client.build_request("GET", _metadata(network)))
+        yield _answer_of_the_network(host or "", response)
     except EhrError as error:
         yield bad("Network", f"{host}: {error.what}", error.todo or "")
     except WeirError as error:
         yield bad("Network", error.what, error.todo or "")
+
+
+def _metadata(network: NetworkConfig) -> str:
+    """What a Weir network and a FHIR server tell of themselves, beside where they take reports."""
+    return f"{network.url}/fhir/metadata" if network.kind == "weir" else f"{network.url}/metadata"
+
+
+def _answer_of_the_network(host: str, response: httpx.Response) -> Check:
+    told = f"{host} answers HTTP {response.status_code}"
+    if response.is_success and b'"CapabilityStatement"' in response.content:
+        return good("Network", told)
+    if response.status_code in (401, 403):
+        return look("Network", f"{told} before anyone has signed in, so no more is known")
+    what = f"{told} where reports are sent: something else than the network may be there"
+    return look("Network", what, "Check network.url and network.kind")

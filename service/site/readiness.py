@@ -1,15 +1,22 @@
 """Checks of what the EHR lets us have: token, scopes, types, and the records of a few patients."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 import msgspec
 
 from service.cql.model import json_names
-from service.errors import WeirError
+from service.errors import (
+    AuthorizationError,
+    EhrError,
+    StoppedError,
+    UnavailableError,
+    WeirError,
+)
 from service.fhir.capability import Capability
 from service.fhir.compartment import SHARED, resource_types
 from service.fhir.endpoint import Endpoint
@@ -19,9 +26,11 @@ from service.fhir.reading import read_resource
 from service.fhir.reference import parse_reference
 from service.fhir.scopes import refused_types, scope_type
 from service.fhir.searching import first_page
+from service.fhir.status import status_text
 from service.site.checkup import Check, bad, good, look
 from service.site.cohort import cohort_types, read_cohort
 from service.site.config import SiteConfig
+from service.site.ehr_config import FhirConfig
 from service.site.needs import Needs
 from service.site.plan import ALL_ELEMENTS
 from service.site.searching import patient_parameter
@@ -128,6 +137,8 @@ def look_at_patients(
 ) -> tuple[Check, Seen | None]:
     """A small search: a few patients and some of their records; None without a patient."""
     try:
+        if absent := _without_cohort(endpoint, config.fhir):
+            return absent, None
         ids = _some_patients(endpoint, config, profile)
         if not ids:
             return bad("Search", "not one patient is found", "Check who is meant in [fhir]"), None
@@ -135,7 +146,7 @@ def look_at_patients(
         owned = [record for of in found.values() for record in of or ()]
         referred = read_referred(endpoint, types & SHARED, owned)
     except WeirError as error:
-        return bad("Search", error.what, error.todo or "", "to let this client search"), None
+        return bad("Search", error.what, error.todo or "", _what_is_asked(error, config.fhir)), None
     told = {name: of for name, of in (found | referred).items() if of is not None}
     keys = {name: [frozenset(record) for record in of] for name, of in told.items()}
     seen = Seen(keys, frozenset((found | referred).keys() - keys.keys()))
@@ -144,6 +155,33 @@ def look_at_patients(
         named = ", ".join(sorted(seen.silent - SHARED))
         return look("Search", f"{what}; no answer for {named}", ask=_to_search(named)), seen
     return good("Search", what), seen
+
+
+def _without_cohort(endpoint: Endpoint, fhir: FhirConfig) -> Check | None:
+    """The check where no Group or List has the id that is configured."""
+    for type_name, id in (("Group", fhir.group), ("List", fhir.list)):
+        if id is None:
+            continue
+        with suppress(AuthorizationError):  # which tells nothing of whether it is there
+            response = endpoint.get(f"{type_name}/{quote(id, safe='')}")
+            if response.status_code in (404, 410):
+                key = f"fhir.{type_name.lower()}"
+                what = f"no {type_name} is found under the id in {key} ({status_text(response)})"
+                ask = f"for the id of the {type_name} of the patients who are measured"
+                return bad("Search", what, f"Check {key}", ask)
+    return None
+
+
+def _what_is_asked(error: WeirError, fhir: FhirConfig) -> str:
+    """What the EHR's side could do about a search that failed; empty where that is not known."""
+    named = ", ".join(cohort_types(fhir) or {"Patient"})
+    if isinstance(error, AuthorizationError):
+        return f"to let this client read {named}"
+    is_listed = fhir.group is not None or fhir.list is not None
+    is_passing = isinstance(error, StoppedError | UnavailableError)
+    if is_listed or is_passing or not isinstance(error, EhrError):
+        return ""
+    return f"to let this client search {named}"
 
 
 def _to_search(named: str) -> str:
@@ -156,6 +194,8 @@ def _some_patients(endpoint: Endpoint, config: SiteConfig, profile: VendorProfil
         return sorted(cohort.ids)[:PATIENTS]
     query = Query("Patient", (("_count", str(PATIENTS)),))
     page = first_page(endpoint, query, profile.search.manner)
+    if page.refused:
+        raise EhrError(f"the search for patients is not answered ({page.refused})")
     return sorted(id for _, id in page.found)[:PATIENTS]
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from joserfc.jwk import OKPKey
@@ -17,9 +17,10 @@ from service.cli import app
 from service.demo.ehr import free_port
 from service.errors import WeirError
 from service.fhir import signature
+from service.gateway.config import NetworkConfig
 from service.measure.completeness import Verdict
 from service.measure.package import load_package
-from service.site.acquire import connect, opened
+from service.site.acquire import STOP, connect, opened
 from service.site.acquisition import AcquiredFile, Acquisition
 from service.site.building import build_store
 from service.site.checkup import Check, State
@@ -47,6 +48,7 @@ to = "2026-12"
 """
 ORDER = [
     "Configuration",
+    "Traffic",
     "DNS",
     "TLS",
     "Proxy",
@@ -463,7 +465,103 @@ def test_a_host_that_is_not_there_stops_what_builds_on_it(
     address = f"http://127.0.0.1:{free_port()}/fhir"
     checks = examined(with_fhir(config, base_url=address), ehr=ehr)
     assert checks["TLS"].state is State.BAD
-    assert {checks[name].state for name in ("Metadata", "Token", "Search")} == {State.SKIPPED}
+    assert {checks[name].state for name in AT_THE_EHR} == {State.SKIPPED}
+
+
+AT_THE_EHR = ("Token", "Scopes", "Metadata", "Vendor", "Export", "Search", "Clock")
+
+
+@pytest.mark.parametrize(
+    "fault", [answer(503, "/metadata"), answer(404, "/metadata"), answer(401, "/auth/token")]
+)
+def test_what_was_not_looked_at_is_there_as_skipped(
+    ehr: SmallEhr, config: SiteConfig, fault: Fault
+) -> None:
+    """After whatever failure each check and each measure has its row."""
+    checks = examined(config, fault, ehr=ehr)
+    *names, _ = checks
+    assert names == ORDER
+    assert checks["Search"].state is State.SKIPPED
+    assert of_the_measure(checks).state is State.SKIPPED
+
+
+def test_a_certificate_that_cannot_be_read_is_a_row_too(ehr: SmallEhr, config: SiteConfig) -> None:
+    checks = examined(with_fhir(config, ca_file=Path("/nowhere")), ehr=ehr)
+    assert checks["TLS"].state is State.BAD
+    assert "ca_file" in checks["TLS"].todo
+    assert {checks[name].state for name in AT_THE_EHR} == {State.SKIPPED}
+
+
+def test_while_traffic_is_stopped_that_is_said_and_nothing_is_asked(
+    ehr: SmallEhr, config: SiteConfig
+) -> None:
+    config.data_dir.mkdir()
+    (config.data_dir / STOP).touch()
+    checks = examined(config, ehr=ehr)
+    assert checks["Traffic"].state is State.BAD
+    assert "stopped" in checks["Traffic"].what
+    assert "weir site stop --off" in checks["Traffic"].todo
+    assert {checks[name].state for name in ("TLS", *AT_THE_EHR)} == {State.SKIPPED}
+    assert not ehr.proxy.seen
+
+
+@pytest.mark.parametrize(("key", "type_name"), [("group", "Group"), ("list", "List")])
+def test_a_group_that_is_not_there_is_said_to_be_not_found(
+    ehr: SmallEhr, config: SiteConfig, key: str, type_name: str
+) -> None:
+    nowhere = with_fhir(config, **{"group": None, key: "nowhere"})
+    search = examined(nowhere, ehr=ehr)["Search"]
+    assert search.state is State.BAD
+    assert f"no {type_name} is found under the id in fhir.{key}" in search.what
+    assert "id of the" in search.ask
+
+
+def test_what_is_asked_for_fits_what_failed(ehr: SmallEhr, config: SiteConfig) -> None:
+    refused = examined(config, answer(403, "GET .*/Group/"), ehr=ehr)["Search"]
+    assert refused.ask == "to let this client read Group"
+    busy = examined(config, answer(503, "GET .*/Group/"), ehr=ehr)["Search"]
+    assert busy.ask == ""
+    everyone = with_fhir(config, group=None)
+    refused = examined(everyone, answer(403, "/Patient/_search"), ehr=ehr)["Search"]
+    assert "the search for patients is not answered" in refused.what
+    assert refused.ask == "to let this client search Patient"
+
+
+def network(config: SiteConfig, url: str, kind: Literal["weir", "fhir"]) -> SiteConfig:
+    """The configuration with another network."""
+    return changed(config, network=NetworkConfig(url=url, kind=kind))
+
+
+def test_the_network_is_looked_at_where_it_takes_reports(ehr: SmallEhr, config: SiteConfig) -> None:
+    """The EHR stands for it: a network tells of itself at /fhir/metadata, a FHIR server at
+    /metadata."""
+    root = ehr.base_url.removesuffix("/fhir")
+    weir, plain = network(config, root, "weir"), network(config, ehr.base_url, "fhir")
+    assert examined(weir, ehr=ehr)["Network"].state is State.GOOD
+    assert examined(plain, ehr=ehr)["Network"].state is State.GOOD
+
+
+@pytest.mark.parametrize(
+    ("fault", "state", "words"),
+    [
+        (answer(404, "/elsewhere/"), State.LOOK, "HTTP 404"),
+        (answer(405, "/elsewhere/"), State.LOOK, "HTTP 405"),
+        (answer(401, "/elsewhere/"), State.LOOK, "signed in"),
+        (answer(200, "/elsewhere/", body="a portal"), State.LOOK, "something else"),
+        (answer(501, "/elsewhere/"), State.LOOK, "HTTP 501"),
+        (answer(503, "/elsewhere/"), State.BAD, "HTTP 503"),
+    ],
+)
+def test_not_every_answer_is_the_networks(
+    ehr: SmallEhr, config: SiteConfig, fault: Fault, state: State, words: str
+) -> None:
+    there = network(config, f"{ehr.base_url}/elsewhere", "fhir")
+    found = examined(there, fault, ehr=ehr)["Network"]
+    assert found.state is state
+    assert words in found.what
+    sent = [method for method, path in ehr.proxy.seen if "elsewhere" in path]
+    assert sent
+    assert set(sent) == {"GET"}
 
 
 def test_the_command_ends_in_a_table_and_an_exit_code(
