@@ -94,7 +94,10 @@ class StoppedError(EhrError):
 
 
 class UnavailableError(EhrError):
-    """No answer, or "not now": worth trying again, after `retry_after` seconds if it says so."""
+    """No answer, or "not now": worth trying again, after `retry_after` seconds if it says so.
+
+    `failed`: the server says itself that what was asked for has failed, and not that it is busy.
+    """
 
     def __init__(
         self,
@@ -103,8 +106,10 @@ class UnavailableError(EhrError):
         where: str | None = None,
         todo: str | None = None,
         retry_after: float | None = None,
+        failed: bool = False,
     ) -> None:
         self.retry_after = retry_after
+        self.failed = failed
         super().__init__(what, where=where, todo=todo)
 
 

@@ -28,6 +28,7 @@ from service.errors import (
     EhrError,
     ExpiredError,
     ExportError,
+    UnavailableError,
 )
 from service.fhir.endpoint import FHIR_JSON, Body, Endpoint
 from service.fhir.patience import patiently, retry_after
@@ -198,7 +199,7 @@ def _await(
 ) -> Manifest:
     endpoint.patience.wait(FIRST_POLL)
     for attempt in itertools.count(1):
-        response = endpoint.get(url, accept="application/json")
+        response = _poll(endpoint, url)
         advance(1)
         if response.status_code != 202:
             break
@@ -211,6 +212,19 @@ def _await(
         told = status_text(response)
         raise kind(f"The export failed ({told})", where=endpoint.base_url, todo=AGAIN)
     return _manifest(response.content, endpoint.base_url)
+
+
+def _poll(endpoint: Endpoint, url: str) -> httpx.Response:
+    """The export's status. An export that has failed for good says so at every poll, by a 5xx with
+    an OperationOutcome: when patience is at an end it is not waited for any more."""
+    try:
+        return endpoint.get(url, accept="application/json")
+    except UnavailableError as error:
+        if not error.failed:
+            raise
+        delete_export(endpoint, url)
+        told = f"The export failed: {error.what}"
+        raise ExportError(told, where=endpoint.base_url, todo=AGAIN) from None
 
 
 def _manifest(content: bytes, where: str) -> Manifest:

@@ -10,6 +10,9 @@ import httpx
 
 from service.errors import EhrError, UnavailableError
 from service.fhir.patience import retry_after
+from service.fhir.status import says_failed
+
+NOT_NOW = (502, 503, 504)  # what a server, or a proxy before it, answers while it is busy or down
 
 
 def send(client: httpx.Client, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
@@ -66,6 +69,7 @@ def _check(response: httpx.Response) -> None:
             where=host,
             todo="Try again later; if it stays so, ask the EHR's administrator",
             retry_after=retry_after(response.headers.get("Retry-After")),
+            failed=status >= 500 and status not in NOT_NOW and says_failed(response),
         )
     if response.is_redirect:
         raise EhrError(

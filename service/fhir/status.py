@@ -5,13 +5,26 @@ import msgspec
 
 from service.fhir.outcome import issues
 
+PASSING = frozenset({"transient", "throttled"})  # issue types of what another try may change
+
 
 def status_text(response: httpx.Response) -> str:
     """An answer's status and issue codes, as in "HTTP 404, not-found"; safe to show."""
+    return ", ".join([f"HTTP {response.status_code}", *sorted(_codes(response))])
+
+
+def says_failed(response: httpx.Response) -> bool:
+    """Whether an answer is an OperationOutcome, and not of what passes."""
+    codes = _codes(response)
+    return bool(codes) and codes.isdisjoint(PASSING)
+
+
+def _codes(response: httpx.Response) -> frozenset[str]:
+    """The issue codes of an OperationOutcome; none when the answer is none, or is not read yet."""
     try:
         body = msgspec.json.decode(response.content)
     except (ValueError, RecursionError, httpx.ResponseNotRead):  # Unicode's are ValueErrors
-        body = None
+        return frozenset()
     if not isinstance(body, dict) or body.get("resourceType") != "OperationOutcome":
-        return f"HTTP {response.status_code}"
-    return ", ".join([f"HTTP {response.status_code}", *sorted({i.code for i in issues(body)})])
+        return frozenset()
+    return frozenset(issue.code for issue in issues(body))

@@ -221,7 +221,7 @@ REFUSED: dict[str, tuple[Callable[[], Fault], type[WeirError], str]] = {
     ),
     "export failed": (
         lambda: answer(500, "GET .*bulk-status", body=CANARY_OUTCOME),
-        UnavailableError,
+        ExportError,
         "HTTP 500",
     ),
     "export expired": (lambda: answer(404, "GET .*bulk-status"), ExpiredError, "HTTP 404"),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from service.cql.record import PatientRecord
-from service.errors import StoppedError, StoreError, UnavailableError
+from service.errors import EhrError, ExportError, StoppedError, StoreError, UnavailableError
 from service.measure.completeness import COMPLETE, Reason, Verdict
 from service.site.acquire import STOP, acquire
 from service.site.building import build_store
@@ -382,3 +382,43 @@ def test_a_pull_that_could_not_be_stored_is_stored_by_the_next_run(
     assert list(store.patients()) == truth
     assert requests(ehr, r"\$export|bulk") == []
     assert not (config.data_dir / "pull").exists()
+
+
+OUTCOME = {
+    "resourceType": "OperationOutcome",
+    "issue": [{"severity": "error", "code": "exception"}],
+}
+BUSY = {**OUTCOME, "issue": [{"severity": "error", "code": "transient"}]}
+
+
+@pytest.mark.parametrize(
+    ("failing", "error", "exports"),
+    [
+        pytest.param(answer(500, "GET .*bulk-status", body=OUTCOME), ExportError, 1, id="for good"),
+        pytest.param(
+            answer(500, "GET .*bulk-status", body=BUSY), UnavailableError, 0, id="for now"
+        ),
+        pytest.param(
+            answer(503, "GET .*bulk-status", body=OUTCOME), UnavailableError, 0, id="busy"
+        ),
+        pytest.param(answer(500, "GET .*bulk-status"), UnavailableError, 0, id="nobody knows why"),
+    ],
+)
+def test_an_export_that_has_failed_for_good_is_started_again_by_the_next_run(
+    ehr: SmallEhr,
+    tmp_path: Path,
+    truth: list[PatientRecord],
+    failing: Fault,
+    error: type[EhrError],
+    exports: int,
+) -> None:
+    """The EHR says so at its status address, and would at every poll for a day."""
+    config = ehr.config(tmp_path)
+    with ehr.proxy.fault(failing):
+        with pytest.raises(error) as told:
+            acquire(config, PLAN, QUICK)
+        assert type(told.value) is error
+        assert len(requests(ehr, "DELETE")) == exports
+    with ehr.proxy.fault():
+        assert list(pulled(config).patients()) == truth
+        assert len(requests(ehr, r"\$export")) == exports
