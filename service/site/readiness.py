@@ -293,14 +293,15 @@ def _not_there(title: str, needs: Needs, seen: Seen) -> Iterator[Check]:
     there = sorted(needs.types & seen.keys.keys())
     if named := ", ".join(name for name in there if not seen.keys[name]):
         yield look(title, f"no {named} of the patients seen", ask=f"whether {named} is sent")
-    lacking = [
-        f"{name} without {', '.join(absent)}"
+    lacking = {
+        name: absent
         for name in there
         if seen.keys[name] and (absent := _absent(name, needs.elements[name], seen.keys[name]))
-    ]
+    }
     if lacking:
-        told = "; ".join(lacking)
-        yield look(title, f"in no record seen: {told}", ask=f"whether these are sent: {told}")
+        told = "; ".join(f"{name} without {', '.join(of)}" for name, of in lacking.items())
+        asked = ", ".join(f"{name}.{element}" for name, of in lacking.items() for element in of)
+        yield look(title, f"in no record seen: {told}", ask=f"whether these are sent: {asked}")
 
 
 def _absent(
