@@ -75,7 +75,7 @@ def _checks(config: SiteConfig, settled: Settled | None, patience: Patience) -> 
                 patience = replace(patience, wait=pace.wait)
                 yield from _at_the_ehr(config, settled, client, patience)
     last = last_index(config.data_dir)
-    yield check_disk(config.data_dir, last.facts.size if last else 0)
+    yield check_disk(config.data_dir, last.facts.size if last else 0, config.spool)
     yield from check_network(config.network)
 
 

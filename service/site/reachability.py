@@ -110,18 +110,16 @@ def check_clock(told: str | None) -> Check:
     return bad("Clock", what, "Keep this machine's clock by NTP", ask="to keep its clock by NTP")
 
 
-def check_disk(data_dir: Path, pulled: int = 0) -> Check:
-    """Whether there is room, and it may be written. Nothing is.
+def check_disk(data_dir: Path, pulled: int = 0, spool: Path | None = None) -> Check:
+    """Whether there is room, and it may be written, as the spool may. Nothing is.
 
     ``pulled`` is how many bytes the last pull of everything had, if there was one.
     """
-    place = data_dir
-    while not place.exists():
-        place = place.parent
-    if not os.access(place, os.W_OK | os.X_OK):
-        return bad(
-            "Disk", f"{place} cannot be written", "Give data_dir to the user of this program"
-        )
+    place = _there(data_dir)
+    for key, folder in (("data_dir", place), ("spool", _there(spool or data_dir))):
+        if not (folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)):
+            todo = f"Give {key} to the user of this program"
+            return bad("Disk", f"{folder} cannot be written", todo)
     free = shutil.disk_usage(place).free
     used = sum(file.stat().st_size for file in place.glob("store/*")) if place == data_dir else 0
     needed = max(FREE, 2 * pulled + used)  # a pull, its tables, and a second store
@@ -129,6 +127,11 @@ def check_disk(data_dir: Path, pulled: int = 0) -> Check:
     if free < needed:
         return bad("Disk", what, f"Make room: {needed / 1e9:.0f} GB are advised")
     return good("Disk", what)
+
+
+def _there(folder: Path) -> Path:
+    """The folder, or what is there of the way to it."""
+    return folder if folder.exists() else _there(folder.parent)
 
 
 def check_network(network: NetworkConfig | None) -> Iterator[Check]:

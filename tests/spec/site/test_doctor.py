@@ -332,6 +332,20 @@ def test_a_disk_without_room_for_another_pull_is_told(
     assert "Make room" in disk.todo
 
 
+def test_a_spool_that_cannot_be_written_is_told(
+    ehr: SmallEhr, config: SiteConfig, tmp_path: Path
+) -> None:
+    """A run leaves there what the gateway sends, and does not begin without it."""
+    (tmp_path / "spool").write_text("a file, and no folder")
+    handing_over = changed(config, network=None, spool=tmp_path / "spool")
+    disk = examined(handing_over, ehr=ehr)["Disk"]
+    assert disk.state is State.BAD
+    assert "spool" in disk.todo
+    fine = examined(changed(handing_over, spool=tmp_path / "made" / "later"), ehr=ehr)
+    assert fine["Disk"].state is State.GOOD
+    assert fine["Network"].state is State.SKIPPED
+
+
 def test_elements_that_no_record_has_are_named(ehr: SmallEhr, config: SiteConfig) -> None:
     bare = alter_json(
         "/fhir/Encounter/_search",
