@@ -9,7 +9,7 @@ export. Where that cannot be done, whose records are missing is doubted.
 
 from dataclasses import replace
 
-from service.errors import EhrError
+from service.errors import EhrError, StoppedError
 from service.progress import notice
 from service.site.asking import EVERYTHING, Asking
 from service.site.cohort import Cohort
@@ -38,6 +38,8 @@ def pull_merged(asking: Asking, cohort: Cohort, log: PullLog) -> list[Finding]:
         searched |= others
         try:
             search_more(whole, others, log)
+        except StoppedError:
+            raise  # the next run goes on from here
         except EhrError as error:
             notice(f"{error.what}: {len(others)} who were put together with others are missing")
             missing |= others
