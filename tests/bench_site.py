@@ -57,8 +57,8 @@ had other work. CPU seconds are of all processes that Weir starts.
 {STORED:,} patients go into the store; beside it, in the same run, the same files merely decoded
 with untyped msgspec, block by block and line by line, in a process of which the garbage collector
 looks through nothing else: else it takes up to twice as long block by block. *One core* is one
-process that is kept to one core; *all cores* is as many processes as there are cores. All of it is
-done {{times}} times, turn by turn, and the fastest of each is told.
+process that is kept to one core; *all cores* is as many processes as there are cores, up to four.
+All of it is done {{times}} times, turn by turn, and the fastest of each is told.
 
 {{storing}}
 

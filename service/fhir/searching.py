@@ -48,7 +48,7 @@ class Matches:
     matches that came more or fewer than announced; ``circles``: its pages lead to no end, or
     one is empty or has what an earlier one had; ``cut``: its last page is as full as it may be, or
     empty, or says that another follows and not where. ``filled`` pages had matches, the ``fullest``
-    so many.
+    so many. ``agreed``: as many came as were announced.
     """
 
     found: dict[tuple[str, str], bytes] = field(default_factory=dict)
@@ -63,6 +63,7 @@ class Matches:
     pages: int = 0
     filled: int = 0
     fullest: int = 0
+    agreed: bool = False
 
     @property
     def whole(self) -> bool:
@@ -91,11 +92,14 @@ def search(endpoint: Endpoint, query: Query, manner: Manner) -> Matches:
     broke_off = not matches.whole and (matches.found or not matches.refused)
     if not broke_off:
         return matches
-    if not matches.cut:
-        return _once(endpoint, query, manner)
-    again = _once(endpoint, query.in_smaller_pages(matches.fullest), manner)
-    # The same end, although pages end elsewhere: it is no page that ended there.
-    again.cut = again.filled <= matches.filled or again.found.keys() != matches.found.keys()
+    again = _once(
+        endpoint, query.in_smaller_pages(matches.fullest) if matches.cut else query, manner
+    )
+    if matches.cut:
+        # The same end, although pages end elsewhere: it is no page that ended there.
+        again.cut = again.filled <= matches.filled or again.found.keys() != matches.found.keys()
+    elif not again.agreed and matches.found.keys() - again.found.keys():
+        again.circles = True  # what came once does not come again, and nobody says that it is gone
     if len(again.found) < len(matches.found):
         again.found, again.nameless = matches.found, matches.nameless
         again.versions = matches.versions
@@ -177,7 +181,8 @@ def _weigh(
     always the same. A page to which another led and that is empty may stand for all that were still
     to come, as where a cursor has expired; between others it may stand for one of them. Some
     servers end with an empty page whenever the one before was full, and some always do: as little
-    as a full one does it tell an end from a cut.
+    as a full one does it tell an end from a cut. Only after a single match, or none, on a page that
+    may have more nothing can have been cut.
     """
     repeated = len({key for key in came if key[1]}) > new
     empty = matches.pages > 1 and not came
@@ -185,7 +190,9 @@ def _weigh(
     matches.filled += bool(came)
     matches.fullest = max(matches.fullest, len(came))
     matches.circles = matches.circles or repeated or (empty and not last)
-    matches.cut = page.ends_in_doubt(len(came), page.size(query.page_size)) or (empty and last)
+    size = page.size(query.page_size)
+    sparse = size is not None and matches.fullest <= 1 < size
+    matches.cut = page.ends_in_doubt(len(came), size) or (empty and last and not sparse)
 
 
 def _is_ignored(query: Query, page: Page) -> bool:
@@ -208,7 +215,8 @@ def _compare(matches: Matches, totals: set[int]) -> None:
     if totals:
         # Totals that differ from page to page: the data changed under the search.
         matches.mismatch = max(abs(total - matches.number) for total in totals)
-        matches.circles = matches.circles and matches.mismatch > 0
+        matches.agreed = matches.mismatch == 0
+        matches.circles = matches.circles and not matches.agreed
 
 
 def _ask_total(endpoint: Endpoint, query: Query, manner: Manner) -> set[int]:
@@ -243,9 +251,19 @@ def _take(
         return None
     if not head.id:
         matches.nameless.append(line)  # it is for the quarantine
-    elif matches.found.setdefault(key, line) != line:
+    elif not _is_same(matches.found.setdefault(key, line), line):
         matches.versions.append((key, line))
     return key
+
+
+def _is_same(one: bytes, other: bytes) -> bool:
+    """Whether two lines say the same, in whatever layout."""
+    if one == other:
+        return True
+    try:
+        return bool(msgspec.json.decode(one) == msgspec.json.decode(other))
+    except (ValueError, RecursionError):
+        return False
 
 
 def _told(raw: bytes, harmless: Collection[str]) -> Iterator[Issue]:

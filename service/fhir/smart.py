@@ -127,10 +127,15 @@ class BackendService:
         """
         with self._lock:
             if self._token is None or time.monotonic() >= self._renew_at:
-                self._token = self._sufficient(self._ask())
-                lifetime = self._token.expires_in
-                self._renew_at = time.monotonic() + lifetime - min(RENEW_SECONDS, lifetime / 2)
+                self._use(self._sufficient(self._ask()))
+            assert self._token is not None
             return self._token.access_token
+
+    def _use(self, token: _Token) -> None:
+        """From now on, until it is about to expire."""
+        lifetime = token.expires_in
+        self._token = token
+        self._renew_at = time.monotonic() + lifetime - min(RENEW_SECONDS, lifetime / 2)
 
     def settle(self) -> frozenset[str]:
         """The types that any token so far does not let us read.
@@ -152,7 +157,7 @@ class BackendService:
 
     def _sufficient(self, token: _Token) -> _Token:
         """The token, if it grants what was settled. Raises NarrowedError."""
-        self._refused |= refused_types(self._types, self._granted_by(token))
+        self._refused |= self._refused_by(token)
         if self._settled is not None and not self._refused <= self._settled:
             raise NarrowedError(
                 "The EHR lets this client read less than before",
@@ -160,6 +165,9 @@ class BackendService:
                 todo="Ask the EHR's administrator why the scopes of this client differ",
             )
         return token
+
+    def _refused_by(self, token: _Token) -> frozenset[str]:
+        return refused_types(self._types, self._granted_by(token))
 
     def _granted_by(self, token: _Token) -> str:
         # No scope in the answer means that all were granted (RFC 6749 section 5.1).
@@ -174,18 +182,23 @@ class BackendService:
     def widen(self, token: str) -> bool:
         """Ask for system/* from now on: some servers want it for an export, whatever its types.
 
-        ``token`` is the one that was not enough. False when the EHR does not grant more, or that
-        token had it already; True, too, when another thread has asked meanwhile.
+        ``token`` is the one that was not enough. False when the EHR does not grant more, or grants
+        less of what was asked for before, or that token had it already; True, too, when another
+        thread has asked meanwhile.
         """
         with self._lock:
             if self.is_wide:
                 return token != self.token()
             if not self._may_widen:
                 return False
-            narrow, self._scopes, self._token = self._scopes, self._wide, None
+            narrow, self._scopes = self._scopes, self._wide
             try:
-                self.token()
+                wide = self._ask()
             except AuthorizationError:
+                wide = None
+            if wide is not None and self._refused_by(wide) <= self._refused:
+                self._use(wide)
+            else:
                 self._scopes, self._may_widen = narrow, False
             return self.is_wide
 

@@ -5,7 +5,8 @@ import msgspec
 
 from service.fhir.outcome import issues
 
-PASSING = frozenset({"transient", "throttled"})  # issue types of what another try may change
+# Issue types of what another try may change.
+PASSING = frozenset({"transient", "throttled", "timeout", "lock-error", "no-store"})
 
 
 def status_text(response: httpx.Response) -> str:

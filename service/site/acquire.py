@@ -234,7 +234,7 @@ def _by_export(asking: Asking, log: PullLog) -> Acquisition:
         if not named:
             # An export in which nobody is named is one of everybody; a search asks for nobody.
             notice("Nobody is in the cohort: no export is asked for")
-            return _by_search(asking, _anew(log))
+            return _by_search(replace(asking, extent=EVERYTHING), _anew(log))
     if not asking.profile.export.since:
         asking = replace(asking, extent=EVERYTHING)
     manifest = export(asking, named, log)
@@ -244,7 +244,7 @@ def _by_export(asking: Asking, log: PullLog) -> Acquisition:
     read_referred(asking, log)
     came = [file for file in log.files() if file.type != "Bundle"]
     findings += compare(asking, came, manifest.transaction_time)
-    findings += [one for one in unlisted(asking, came) if one not in findings]
+    findings += unlisted(asking, came)
     return Acquisition(
         folder=log.folder,
         base_url=asking.endpoint.base_url,

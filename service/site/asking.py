@@ -56,6 +56,11 @@ class Asking:
         search = self.profile.search.model_copy(update={"patients_at_once": 1})
         return replace(self, profile=self.profile.model_copy(update={"search": search}))
 
+    def with_whole_records(self) -> "Asking":
+        """The same with all elements of what is searched."""
+        search = self.profile.search.model_copy(update={"elements": False})
+        return replace(self, profile=self.profile.model_copy(update={"search": search}))
+
     @property
     def at_once(self) -> int:
         """How many calls may be under way."""

@@ -181,7 +181,7 @@ def _forget_stored(data_dir: Path, index: Index, ids: Set[str]) -> bool:
             for name in index.names
             if name != index.shared and _write_rest(work, place / name, folder / name, ids)
         }
-        if not new and ids.isdisjoint(_told(index.facts)):
+        if not new and ids.isdisjoint({*_told(index.facts), *index.replaced}):
             return False
         counts = _counts(work, data_dir, index, ids)
         if new and (unheld := _unheld(work, place, index, new)):

@@ -25,7 +25,13 @@ from service.site.plan import AcquisitionPlan
 from service.site.record_text import SURE, RecordText, is_unwieldy, others_referred_to
 from service.site.row import Read, Row, Unasked, Unusable
 from service.site.shape import Shape, shape_of
-from service.site.soundness import is_birth_date, is_redacted, is_whole, refers_oddly
+from service.site.soundness import (
+    is_birth_date,
+    is_redacted,
+    is_whole,
+    refers_oddly,
+    says_what_it_refers_to,
+)
 from service.site.verdict import Fault
 
 _ID = re.compile(r"[-A-Za-z0-9.]{1,256}|[^/?#\s\x00-\x20\x7f]{1,256}")  # the usual ones first
@@ -165,6 +171,8 @@ class Intake:
             doubt = Fault.NO_BIRTH_DATE
         if record.meta is not None and self._lacks_something(record.meta):
             doubt = doubt or Fault.NOT_UNDERSTOOD
+        if not says_what_it_refers_to(record, shape):
+            doubt = doubt or Fault.LEADS_NOWHERE
         updated = take_off(record)
         row = Row(shape.type, id, owner, updated, day_of(record, shape), doubt)
         if record.contained:

@@ -6,7 +6,7 @@ from operator import itemgetter
 
 from service.errors import EhrError
 from service.fhir.paging import Query
-from service.fhir.patience import Patience
+from service.fhir.patience import Patience, patiently
 from service.fhir.searching import Matches, chunks, search
 from service.fhir.together import together
 from service.progress import notice
@@ -28,12 +28,12 @@ def look_up(config: SiteConfig, plan: AcquisitionPlan, keys: Sequence[Key]) -> L
     """
     notice(f"{len(keys)} records are no longer among a patient's, and are looked up")
     try:
-        answers = _searched(config, plan, keys)
+        answers, doubted = _searched(config, plan, keys)
     except EhrError as error:
         notice(f"{error.what}: whether they are gone is not known")
         return LookedUp(unsure=keys)
     found = {key: line for _, each in answers for key, line in each.found.items()}
-    doubted = {name for name, each in answers if each.issues or not each.whole}
+    doubted |= {name for name, each in answers if each.issues or not each.whole}
     unsure = [key for key in keys if key[0] in doubted and key not in found]
     if unsure:
         notice(f"The EHR does not say of {len(unsure)} of them whether they are gone")
@@ -42,8 +42,9 @@ def look_up(config: SiteConfig, plan: AcquisitionPlan, keys: Sequence[Key]) -> L
 
 def _searched(
     config: SiteConfig, plan: AcquisitionPlan, keys: Sequence[Key]
-) -> list[tuple[str, Matches]]:
-    """What came of each search, with its type. Raises EhrError."""
+) -> tuple[list[tuple[str, Matches]], set[str]]:
+    """What came of each search, with its type; and the types that may not be read, of which an EHR
+    may find nothing in silence. Raises EhrError."""
     sound = load_vendor(config.fhir.vendor, config.fhir.get_searches).search
     queries = [
         Query(name, (("_id", ",".join(ids)), ("_count", str(sound.page_size))))
@@ -52,7 +53,9 @@ def _searched(
     ]
     with opened(config) as (client, pace):
         endpoint = connect(config, plan, client, Patience(wait=pace.wait))
+        patiently(endpoint.patience, endpoint.service.settle)
         answers = together(
             lambda query: search(endpoint, query, sound.manner), queries, config.pace.connections
         )
-    return [(query.type, each) for query, each in zip(queries, answers, strict=True)]
+    named = [(query.type, each) for query, each in zip(queries, answers, strict=True)]
+    return named, {*endpoint.service.refused}

@@ -7,8 +7,6 @@ number alone. A pull by search asks for both numbers; here the other one is sear
 export. Where that cannot be done, whose records are missing is doubted.
 """
 
-from dataclasses import replace
-
 from service.errors import EhrError, StoppedError
 from service.progress import notice
 from service.site.asking import EVERYTHING, Asking
@@ -17,7 +15,7 @@ from service.site.exporting import exported_files
 from service.site.population import linked, named_beside, patient_ids
 from service.site.pull_log import PullLog
 from service.site.searching import search_more
-from service.site.verdict import Fault, Finding
+from service.site.verdict import Fault, Finding, added_up
 
 WHERE = "the export"
 
@@ -31,7 +29,7 @@ def pull_merged(asking: Asking, cohort: Cohort, log: PullLog) -> list[Finding]:
     asked = _asked_for(asking, cohort, log)
     if asked is None or asking.extent != EVERYTHING:
         return log.findings()
-    whole = replace(asking.one_by_one(), extent=EVERYTHING)
+    whole = asking.one_by_one().with_whole_records()
     missing = set[str]()
     searched = set[str]()
     while others := _others(asking, log) - asked - searched:
@@ -46,7 +44,7 @@ def pull_merged(asking: Asking, cohort: Cohort, log: PullLog) -> list[Finding]:
     findings = [each for each in log.findings() if each.fault is not Fault.TYPE_REFUSED]
     if len(findings) < len(log.findings()):  # that a type is not searched says nothing of exports
         missing |= searched
-    return findings + _doubts(asking, cohort, log, len(missing))
+    return added_up(findings) + _doubts(asking, cohort, log, len(missing))
 
 
 def _asked_for(asking: Asking, cohort: Cohort, log: PullLog) -> frozenset[str] | None:

@@ -75,7 +75,9 @@ def check_scopes(endpoint: Endpoint, config: SiteConfig, types: frozenset[str]) 
     cohort = refused_types(cohort_types(config.fhir), granted)
     if cohort:
         named = ", ".join(sorted(cohort))
-        return look("Scopes", f"{named} cannot be read", ask=f"for the scope to read {named}")
+        # An EHR may export a Group that nobody may read; without others nobody knows who is meant.
+        state = look if config.fhir.group is not None else bad
+        return state("Scopes", f"{named} cannot be read", ask=f"for the scope to read {named}")
     writing = [scope for scope in granted.split() if _writes(scope)]
     if writing:
         # What is no scope that we know is counted, and not repeated.

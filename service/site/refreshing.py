@@ -41,6 +41,8 @@ LASTING = frozenset(
         Fault.MISPLACED,
         Fault.NO_BIRTH_DATE,
         Fault.NOT_UNDERSTOOD,
+        Fault.LEADS_NOWHERE,
+        Fault.UNLISTED,
         Fault.MOSTLY_LOST,
         Fault.UNDECIDED,
         Fault.SLICED,

@@ -4,7 +4,6 @@ First the patients, then for so many of them at a time each type of record. What
 EHR do not account for becomes a finding.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +21,7 @@ from service.site.cohort import read_cohort
 from service.site.includes import includes
 from service.site.population import linked, patient_ids
 from service.site.pull_log import Cohort, PullLog
-from service.site.verdict import Fault, Finding
+from service.site.verdict import Fault, Finding, added_up
 
 BY_SUBJECT = frozenset({"SupplyRequest"})  # which cannot be searched by `patient`
 EVERYONE = "everyone"
@@ -75,10 +74,7 @@ def _cohort(asking: Asking, as_of: str) -> Cohort:
 
 def search_findings(log: PullLog) -> list[Finding]:
     """What is wrong with a pull by search: one finding of a kind and type."""
-    counts: Counter[tuple[Fault, str, str]] = Counter()
-    for finding in log.findings():
-        counts[finding.fault, finding.where, finding.type] += finding.count
-    found = [Finding(fault, where, count, of) for (fault, where, of), count in counts.items()]
+    found = added_up(log.findings())
     cohort = log.cohort
     if cohort is not None:
         came = patient_ids(_patient_files(log))
@@ -146,15 +142,13 @@ def _search_part(asking: Asking, part: Part, log: PullLog) -> None:
     found = _searched(asking, part)
     for matches in found:
         _add_included(asking, matches, log)
-    lines = [line for each in found for line in _lines(each)]
+    # Apart, since the part is compared with how many matches the EHR counts.
+    versions = [line for each in found for _, line in each.versions]
+    if versions:
+        log.add(f"versions in {part.key}", part.type, versions, [])
+    lines = [line for each in found for line in (*each.found.values(), *each.nameless)]
     findings = [finding for each in found for finding in _faults(part, each)]
     log.add(part.key, part.type, lines, findings)
-
-
-def _lines(matches: Matches) -> Iterator[bytes]:
-    yield from matches.found.values()
-    yield from (line for _, line in matches.versions)
-    yield from matches.nameless
 
 
 def _searched(asking: Asking, part: Part) -> list[Matches]:

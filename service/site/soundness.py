@@ -27,9 +27,9 @@ _ODD = re.compile(
 
 def is_whole(record: Any, shape: Shape) -> bool:
     """Whether it has what FHIR demands, as far as that is kept: else no measure may understand it,
-    and it would count for nothing. So it would with a medication or a place that has a name or a
-    number in place of a reference; and what modifies it in a way that nobody here knows must not be
-    left out of account."""
+    and it would count for nothing. So it would with a medication that has a name or a number in
+    place of a reference; and what modifies it in a way that nobody here knows must not be left out
+    of account."""
     for name in shape.modifiers:
         value = getattr(record, name)
         if len(value) >= EMPTY and bytes(value) != b"null":
@@ -40,7 +40,7 @@ def is_whole(record: Any, shape: Shape) -> bool:
     for name, codes in shape.codes:
         if getattr(record, name) not in codes:
             return False
-    return has_what_is_demanded(record, shape) and says_what_it_refers_to(record, shape)
+    return has_what_is_demanded(record, shape)
 
 
 def says_what_it_refers_to(record: Any, shape: Shape) -> bool:

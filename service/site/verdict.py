@@ -31,6 +31,7 @@ class Fault(StrEnum):
     UNKNOWN_MEMBER = "unknown-member"
     NO_BIRTH_DATE = "no-birth-date"
     NOT_UNDERSTOOD = "not-understood"
+    LEADS_NOWHERE = "leads-nowhere"
     MOSTLY_LOST = "mostly-lost"
     MISPLACED = "misplaced"
     UNDECIDED = "undecided"
@@ -39,6 +40,7 @@ class Fault(StrEnum):
     LEFT_OUT = "left-out"
     VANISHED = "vanished"
     NOTHING_CAME = "nothing-came"
+    UNLISTED = "unlisted"
     ENDLESS = "endless"
     CUT_OFF = "cut-off"
     SLICED = "sliced"
@@ -68,6 +70,7 @@ REASONS: Mapping[Fault, Reason] = {
     Fault.UNKNOWN_MEMBER: Reason.UNRESOLVED_REFERENCE,
     Fault.NO_BIRTH_DATE: Reason.UNREADABLE_RECORD,
     Fault.NOT_UNDERSTOOD: Reason.UNREADABLE_RECORD,
+    Fault.LEADS_NOWHERE: Reason.UNRESOLVED_REFERENCE,
     Fault.MOSTLY_LOST: Reason.UNREADABLE_RECORD,
     Fault.MISPLACED: Reason.UNREADABLE_RECORD,
     Fault.UNDECIDED: Reason.UNREADABLE_RECORD,
@@ -76,6 +79,7 @@ REASONS: Mapping[Fault, Reason] = {
     Fault.LEFT_OUT: Reason.MISSING_DATA,
     Fault.VANISHED: Reason.MISSING_DATA,
     Fault.NOTHING_CAME: Reason.MISSING_DATA,
+    Fault.UNLISTED: Reason.MISSING_DATA,
     Fault.ENDLESS: Reason.COUNT_MISMATCH,
     Fault.CUT_OFF: Reason.MISSING_DATA,
     Fault.SLICED: Reason.MISSING_DATA,
@@ -104,6 +108,7 @@ SENTENCES: Mapping[Fault, str] = {
     Fault.UNKNOWN_MEMBER: "{count} patients name others of the group, which cannot be read itself",
     Fault.NO_BIRTH_DATE: "{where}: {count} patients have no birth date",
     Fault.NOT_UNDERSTOOD: "{where}: {count} records may mean something else than is read of them",
+    Fault.LEADS_NOWHERE: "{where}: {count} records name what belongs to them, and not which it is",
     Fault.MOSTLY_LOST: "{where}: {count} records are of no use, more than half of them",
     Fault.MISPLACED: "{where}: {count} resources are of another type than the file's",
     Fault.UNDECIDED: "{where}: {count} ids stand for several records, and none is told to be later",
@@ -111,7 +116,8 @@ SENTENCES: Mapping[Fault, str] = {
     Fault.COHORT_INCOMPLETE: "{count} patients of the cohort did not come from {where}",
     Fault.LEFT_OUT: "{where}: {count} records that the EHR has were not in the pull",
     Fault.VANISHED: "{where}: {count} records are there no more, and could not be looked up",
-    Fault.NOTHING_CAME: "no {where} came at all, and the EHR does not serve it, or not to search",
+    Fault.NOTHING_CAME: "no {where} came at all, and the EHR does not answer a search for it",
+    Fault.UNLISTED: "no {where} came at all, and the EHR does not list it among what it serves",
     Fault.ENDLESS: "{where}: the pages of {count} searches lead in a circle, or nowhere",
     Fault.CUT_OFF: "{where}: {count} searches end with a page after which there may be more",
     Fault.SLICED: "{where} was searched in parts, which may not be all of it",
@@ -145,6 +151,7 @@ BRINGS_LESS = frozenset(
         Fault.LEFT_OUT,
         Fault.VANISHED,
         Fault.NOTHING_CAME,
+        Fault.UNLISTED,
         Fault.ENDLESS,
         Fault.CUT_OFF,
     }
@@ -152,6 +159,7 @@ BRINGS_LESS = frozenset(
 # Listed one by one in the quarantine.
 QUARANTINED = LOSES_RECORDS | {
     Fault.NO_BIRTH_DATE,
+    Fault.LEADS_NOWHERE,
     Fault.MISPLACED,
     Fault.OUTCOME_AMONG_RECORDS,
 }
@@ -192,6 +200,14 @@ def mostly_lost(findings: Collection[Finding], arrived: Mapping[str, int]) -> It
     for name, count in sorted(lost.items()):
         if count > arrived.get(name, 0) / 2 and count > sqrt(arrived.get(name, 0)):
             yield Finding(Fault.MOSTLY_LOST, name, count, name)
+
+
+def added_up(findings: Iterable[Finding]) -> list[Finding]:
+    """One finding of a kind, place and type, in order."""
+    counts: Counter[tuple[Fault, str, str]] = Counter()
+    for each in findings:
+        counts[each.fault, each.where, each.type] += each.count
+    return sorted(Finding(fault, where, n, of) for (fault, where, of), n in counts.items())
 
 
 def judge(

@@ -29,7 +29,7 @@ class MeasureVerdict(msgspec.Struct, frozen=True):
 class VerdictList(msgspec.Struct, frozen=True):
     """All verdicts of a run, and the pull behind them.
 
-    ``as_of`` is the EHR's clock when it looked; ``resources`` are what is stored, by type.
+    ``as_of`` is when the EHR looked (see `Acquisition`); ``resources`` are what is stored, by type.
     """
 
     as_of: str

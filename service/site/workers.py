@@ -1,4 +1,4 @@
-"""The processes that build a store: this one for a small pull, one for each core for a large one.
+"""The processes that build a store: this one for a small pull, up to four for a large one.
 
 A job is done the same way in all of them. Workers are given their jobs on standard input and end
 with it, so that none outlives the run.
@@ -143,7 +143,7 @@ class Bench:
 
 
 class Workers:
-    """As many processes as there are cores, or this one alone; `workers` makes them."""
+    """Some processes, or this one alone; `workers` makes them."""
 
     def __init__(
         self, do: Sequence[Callable[[Job, type[Any]], Any]], end: Callable[[], None]
@@ -182,7 +182,7 @@ def processes() -> int:
 
 @contextmanager
 def workers(*, alone: bool) -> Iterator[Callable[[Setting], Workers]]:
-    """A process for each core, or this one ``alone``; gives what sets them to work.
+    """`processes`, or this one ``alone``; gives what sets them to work.
 
     They start at once, so that they are ready when the setting is known. Raises StoreError when one
     cannot work.

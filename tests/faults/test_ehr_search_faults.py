@@ -5,6 +5,7 @@ The same real server as for exports, behind the same proxy. Pages are small, so 
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -499,6 +500,30 @@ def test_a_page_that_repeats_an_earlier_one_stands_in_the_place_of_others(
     config = searching(ehr.config(tmp_path), totals=counted, page_size="1")
     with ehr.proxy.fault(repeated(), pages(uncounted)):
         assert_doubted(run(config), {Reason.COUNT_MISMATCH, Reason.MISSING_DATA})
+
+
+def test_what_came_once_and_not_again_is_not_taken_for_gone(
+    ehr: SmallEhr, tmp_path: Path, truth: Records
+) -> None:
+    """A search of which pages repeat each other is made again, and that ends earlier: the patients
+    are searched one by one."""
+    first: dict[str, list[Any]] = {}
+    read = Counter[str]()
+
+    def shorter_each_time(page: dict[str, Any]) -> dict[str, Any]:
+        asked = parse_qs(urlsplit(self_of(page)).query)
+        [patients], entries = asked["patient"], page.get("entry", [])
+        if asked.get("_offset", ["0"]) != ["0"]:
+            return {**page, "entry": [*first[patients], *entries]}
+        read[patients] += 1
+        first[patients] = entries[:1]
+        return page if read[patients] == 1 else {**page, "entry": first[patients], "link": []}
+
+    config = searching(ehr.config(tmp_path), totals="false", patients_at_once="50", page_size="5")
+    with ehr.proxy.fault(pages(shorter_each_time)):
+        store = run(with_fhir(config, check_patients=0))
+    assert max(read.values()) == 2
+    assert (store.completeness(), list(store.patients())) == (COMPLETE, truth)
 
 
 def test_what_a_page_repeats_besides_its_own_is_no_loss_where_all_are_counted(

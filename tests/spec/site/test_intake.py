@@ -443,7 +443,7 @@ def test_a_place_that_is_told_by_name_alone_is_doubted(said: dict[str, Any]) -> 
     """A measure that looks at its type would not find it."""
     given = {**ENCOUNTER, "status": "finished"}
     told = {"location": [{"location": {"reference": "Location/7"}}, {"location": said}]}
-    assert read({**given, **told}, "Encounter").doubt is Fault.NOT_UNDERSTOOD
+    assert read({**given, **told}, "Encounter").doubt is Fault.LEADS_NOWHERE
     named = {"location": [{"location": {**said, "reference": "Location/7"}}]}
     assert read({**given, **named}, "Encounter").doubt is None
 

@@ -297,7 +297,7 @@ def test_of_a_type_that_the_server_does_not_list_something_must_come(
     )
     with ehr.proxy.fault(unlisted, nothing, no_file):
         store = pulled(at("nothing"))
-    assert [finding.fault for finding in store.facts.findings] == [Fault.NOTHING_CAME]
+    assert [finding.fault for finding in store.facts.findings] == [Fault.UNLISTED]
     assert store.completeness().verdict is Verdict.PROVISIONAL
 
 
