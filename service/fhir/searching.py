@@ -18,6 +18,7 @@ from service.fhir.paging import Circle, Entry, Manner, Page, Query, Refused, pag
 
 IDLE_PAGES = 5  # in a row that bring nothing new: the pages lead in a circle
 BESIDES = frozenset({"_count", "_elements", "_include"})  # parameters that change no total
+COUNTING_TRIES = 3  # some servers fail whenever they are asked for a count alone
 SMALLEST_PAGE = 10  # no server cuts answers shorter than this unasked
 # Parameters that choose how an answer looks, and not what is found.
 SHAPING = frozenset(
@@ -222,8 +223,10 @@ def _compare(matches: Matches, totals: set[int]) -> None:
 def _ask_total(endpoint: Endpoint, query: Query, manner: Manner) -> set[int]:
     kept = tuple(one for one in query.parameters if one[0] not in BESIDES)
     counting = replace(query, parameters=(*kept, ("_summary", "count")))
+    patience = endpoint.patience
+    brief = replace(patience, attempts=min(patience.attempts, COUNTING_TRIES))
     try:
-        page = next(pages(endpoint, counting, manner))
+        page = next(pages(replace(endpoint, patience=brief), counting, manner))
     except StoppedError:
         raise
     except (Refused, EhrError):

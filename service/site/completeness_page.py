@@ -45,6 +45,10 @@ REASONS: Mapping[Fault, str] = {
         "Records that no measure may understand: without a status or a code, with a modifier that "
         "is not known, redacted, or with a reference of no known form (kept, and in doubt)"
     ),
+    Fault.LEADS_NOWHERE: (
+        "Records that give a name or an identifier of the stay or the place that belongs to them, "
+        "and no reference to follow (kept, and in doubt)"
+    ),
     Fault.MISPLACED: "Resources of another type than their file's (kept if needed)",
     Fault.OUTCOME_AMONG_RECORDS: "Messages of trouble in place of records",
 }
