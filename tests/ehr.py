@@ -6,6 +6,7 @@ patients are canaries: `assert_no_canary` finds them where they must not be.
 """
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -218,7 +219,14 @@ def with_fhir(config: SiteConfig, **changes: Any) -> SiteConfig:
 @pytest.fixture(scope="session")
 def ehr(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallEhr]:
     """The small hospital, started once for a session."""
-    folder = tmp_path_factory.mktemp("ehr")
+    with run_behind_proxy(tmp_path_factory.mktemp("ehr")) as small:
+        fill(small.base_url)
+        yield small
+
+
+@contextmanager
+def run_behind_proxy(folder: Path) -> Iterator[SmallEhr]:
+    """Run an empty server that has its files in a folder, and knows the keys ``ec`` and ``rsa``."""
     keys = write_keys(folder)
     known = [read_signing_key(keys[name], name) for name in ("ec", "rsa")]
     front, back = free_port(), free_port()
@@ -227,7 +235,6 @@ def ehr(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallEhr]:
         run_proxy(front, f"http://127.0.0.1:{back}") as proxy,
         run_ehr(folder / "server", clients(*known), base_url=base_url, port=back),
     ):
-        fill(base_url)
         yield SmallEhr(base_url, proxy, keys)
 
 

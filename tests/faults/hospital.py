@@ -11,22 +11,19 @@ from typing import Any
 
 import httpx
 
-from service.demo.ehr import free_port, run_ehr
 from service.demo.load import _token, load
 from service.fhir.http import open_client
-from service.fhir.keys import read_signing_key
 from service.site.config import RefreshConfig, SiteConfig
 from tests.ehr import (
     ADMINISTRATOR,
     GROUP,
     PATIENTS,
     RESOURCES,
-    clients,
     profiled,
+    run_behind_proxy,
     site_config,
-    write_keys,
 )
-from tests.faults.proxy import FaultProxy, run_proxy
+from tests.faults.proxy import FaultProxy
 
 Resource = dict[str, Any]
 MINE = ("Encounter", "Observation", "MedicationRequest")
@@ -168,13 +165,5 @@ def is_of(record: Resource, subject: str) -> bool:
 @contextmanager
 def run_hospital(folder: Path) -> Iterator[Hospital]:
     """Run a hospital whose server has its files in a folder."""
-    keys = write_keys(folder)
-    known = [read_signing_key(keys[name], name) for name in ("ec", "rsa")]
-    front, back = free_port(), free_port()
-    url = f"http://127.0.0.1:{front}/fhir"
-    with (
-        run_proxy(front, f"http://127.0.0.1:{back}") as proxy,
-        run_ehr(folder / "server", clients(*known), base_url=url, port=back),
-        open_client() as client,
-    ):
-        yield Hospital(url, proxy, client, keys["ec"])
+    with run_behind_proxy(folder) as ehr, open_client() as client:
+        yield Hospital(ehr.base_url, ehr.proxy, client, ehr.keys["ec"])

@@ -83,11 +83,15 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_signing_key(tmp_path / "nowhere.pem")
 
 
+def _old_and_new(folder: Path) -> tuple[Path, Path]:
+    (folder / "old").mkdir()
+    (folder / "new").mkdir()
+    return _file(folder / "old", _pem(P384)), _file(folder / "new", _pem(RSA_2048))
+
+
 def test_while_keys_are_changed_both_are_published(tmp_path: Path) -> None:
     """The first signs; the ids are those of the keys, whichever of them signs."""
-    (tmp_path / "old").mkdir()
-    (tmp_path / "new").mkdir()
-    old, new = _file(tmp_path / "old", _pem(P384)), _file(tmp_path / "new", _pem(RSA_2048))
+    old, new = _old_and_new(tmp_path)
     before, after = (
         published_keys(
             FhirConfig(
@@ -106,9 +110,7 @@ def test_while_keys_are_changed_both_are_published(tmp_path: Path) -> None:
 
 def test_an_id_that_the_ehr_gave_stays_with_its_key(tmp_path: Path) -> None:
     """Whichever of them signs: the EHR would check a new key's signatures with the old key."""
-    (tmp_path / "old").mkdir()
-    (tmp_path / "new").mkdir()
-    old, new = _file(tmp_path / "old", _pem(P384)), _file(tmp_path / "new", _pem(RSA_2048))
+    old, new = _old_and_new(tmp_path)
     before, after = (
         FhirConfig(
             base_url="https://ehr.example",

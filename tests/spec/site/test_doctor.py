@@ -34,18 +34,10 @@ from service.site.store import FILE, open_store
 from service.site.vendor import load_vendor
 from tests.ehr import PLAN, QUICK, SmallEhr, assert_no_canary, profiled, searching, with_fhir
 from tests.faults.proxy import Fault, alter_json, answer
+from tests.spec.release.test_signed_policy import POLICY as UNSIGNED
 
 MEASURES = Path(__file__).parents[3] / "measures"
-POLICY = """
-network = "quality"
-version = "1"
-legal_basis = "agreement"
-[[release]]
-measure = "http://example.org/a"
-window = "month"
-from = "2026-01"
-to = "2026-12"
-"""
+POLICY = UNSIGNED.format("")
 ORDER = [
     "Configuration",
     "Traffic",

@@ -26,6 +26,7 @@ from service.site.survey import UNMAPPED_FILE
 from service.site.verdict import Fault
 from service.site.verdict_list import VerdictList, write_verdicts
 from tests.spec.site.test_store import PLAN, built, observation, patient, place, pulled, stay
+from tests.spec.site_api.conftest import write_site
 
 GONE = "zyzzyva-1"
 MINE = [patient(GONE), observation("o1", GONE), stay("e1", GONE, "bed")]
@@ -40,21 +41,22 @@ def old(of: str) -> dict[str, Any]:
 @pytest.fixture
 def site(tmp_path: Path) -> Path:
     """A folder that holds a patient in every kind of file."""
+    folder = tmp_path / "data"
     built(
-        tmp_path,
+        folder,
         [patient(GONE), patient("p2"), old(GONE)],
         [observation("o1", GONE), observation("o2", "p2"), observation("o3", "zyzzyva-old")],
         ['{"resourceType": "Observation", "subject": {"reference": "Patient/zyzzyva-1"', "{other"],
         [stay("e1", GONE, "bed"), stay("e2", "p2", "bed")],
         [place("bed")],
     )
-    changes = pulled(tmp_path / "night", [observation("o9", GONE), observation("o8", "p2")])
+    changes = pulled(folder / "night", [observation("o9", GONE), observation("o8", "p2")])
     since = "2026-06-01T00:00:00+00:00"
     args = (changes.folder, changes.base_url, since, changes.files, ())
     few = [patient(f"q{n}") for n in range(20)]
-    built(tmp_path, [patient(GONE), patient("p2"), old(GONE), *few], [observation("o2", "p2")])
-    assert lay_over(Acquisition(*args, since=since), PLAN, tmp_path) is not None
-    (tmp_path / "night").rename(tmp_path / "pull" / "night")
+    built(folder, [patient(GONE), patient("p2"), old(GONE), *few], [observation("o2", "p2")])
+    assert lay_over(Acquisition(*args, since=since), PLAN, folder) is not None
+    (folder / "night").rename(folder / "pull" / "night")
     quarantined = (
         f'{{"id": "{GONE}"}}',
         GONE.replace("1", r"\u0031").join(('{"id": "', '"}')),
@@ -64,13 +66,13 @@ def site(tmp_path: Path) -> Path:
     )
     entries = (Entry("Observation.ndjson", 1, Fault.UNREADABLE, each) for each in quarantined)
     lines = [msgspec.json.encode(entry).decode() for entry in entries]
-    (tmp_path / "quarantine.ndjson").write_text("\n".join(lines) + "\n")
+    (folder / "quarantine.ndjson").write_text("\n".join(lines) + "\n")
     for name in ("outcomes.ndjson", "ehr-errors-0001.ndjson", UNMAPPED_FILE):
-        (tmp_path / name).write_text(GONE)
-    (tmp_path / "building").mkdir()
-    (tmp_path / "building" / "record-0.0.tsv").write_text(GONE)
-    write_verdicts(tmp_path, VerdictList("2026-06-01", 1, {}, [], []))
-    return tmp_path
+        (folder / name).write_text(GONE)
+    (folder / "building").mkdir()
+    (folder / "building" / "record-0.0.tsv").write_text(GONE)
+    write_verdicts(folder, VerdictList("2026-06-01", 1, {}, [], []))
+    return folder
 
 
 def traces(folder: Path) -> list[str]:
@@ -250,24 +252,10 @@ def test_a_store_that_nobody_can_look_through_is_forgotten_whole(
     assert read_expected(site).patients == 22
 
 
-CONFIG = """\
-measures = ["measure"]
-policy_file = "policy.toml"
-data_dir = "."
-site = "north"
-[fhir]
-base_url = "https://ehr.example/fhir"
-client_id = "weir"
-key_file = "ehr.pem"
-[network]
-url = "https://network.example"
-"""
-
-
 def forget(site: Path, *options: str, id: str = GONE) -> str:
     """What `weir site forget` tells."""
-    (site / "site.toml").write_text(CONFIG)
-    command = ["site", "forget", "--config", str(site / "site.toml"), *options]
+    write_site(site.parent)
+    command = ["site", "forget", "--config", str(site.parent / "site.toml"), *options]
     done = CliRunner().invoke(app, command, input=f"{id}\n")
     assert done.exit_code == 0, done.stderr
     return done.stderr
